@@ -1,0 +1,26 @@
+/** Identities: branded strings, so that an SR's uuid cannot be handed over as a VDI's. */
+import * as z from 'zod'
+
+const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const nilUuid = '00000000-0000-0000-0000-000000000000'
+
+/**
+ * A uuid in its textual form (OSF DCE 1.1), any version, as SM API callers make them; upper case is accepted and made
+ * lower case. It becomes a file name, a volume name or a tag: nothing but these 36 characters ever gets that far.
+ */
+const uuid = z
+  .string()
+  .toLowerCase()
+  .regex(uuidPattern, 'must be a uuid, like 87b8646b-b800-9500-cb7b-af3b74e02f5c')
+  .refine((text) => text !== nilUuid, 'must not be the nil uuid')
+
+export const SrUuid = uuid.brand<'SrUuid'>()
+export const VdiUuid = uuid.brand<'VdiUuid'>()
+export type SrUuid = z.infer<typeof SrUuid>
+export type VdiUuid = z.infer<typeof VdiUuid>
+
+export const isUuid = (text: string): boolean => uuidPattern.test(text) && text !== nilUuid
+
+/** Names of files, volumes and tags were checked against this pattern where they were read; this is where the brand comes on. */
+export const asVdiUuid = (text: string): VdiUuid => VdiUuid.parse(text)
+export const asSrUuid = (text: string): SrUuid => SrUuid.parse(text)
