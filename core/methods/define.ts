@@ -1,0 +1,50 @@
+/** The shape of one row in the table of calls. */
+import type * as z from 'zod'
+import type { Feature } from '../contract.ts'
+import type { ErrorKind } from '../errors.ts'
+
+/** Which locks the engine takes for a call, and which parameters name the VDIs. Documented in docs/reference.md. */
+export interface LockScope {
+  readonly sr: 'none' | 'shared' | 'exclusive'
+  readonly vdis?: readonly string[]
+}
+
+export interface MethodShape {
+  /** One sentence. */
+  readonly doc: string
+  readonly params: z.ZodObject
+  readonly result: z.ZodType
+  /** Kinds this call adds to the ones that any call may answer (see `commonErrors`). */
+  readonly errors: readonly ErrorKind[]
+  readonly effect: 'read' | 'write'
+  /** What a second identical call does: answers the same and changes nothing, or fails. */
+  readonly repeat: 'no-op' | 'fails'
+  readonly lock: LockScope
+  readonly feature?: Feature
+  /** May take long: reports progress, is worth a `Task.start`. */
+  readonly long?: true
+  readonly deadlineMs: number
+  /** How smctl spells it: `smctl <noun> <verb> <positionals...>`, the other parameters become options. */
+  readonly cli: {
+    readonly noun: string
+    readonly verb: string
+    readonly positionals: readonly string[]
+    readonly examples: readonly string[]
+  }
+  /** The verb of the SM API and its arguments in order. Absent: the executables do not have it. */
+  readonly xe?: { readonly verb: string; readonly args: readonly string[] }
+}
+
+/** Kinds that any call may answer. */
+export const commonErrors = [
+  'invalidArgument', 'srNotAttached', 'placeMissing', 'identityMismatch', 'permissionDenied', 'readOnly', 'ioError',
+  'unreachable', 'toolMissing', 'toolFailed', 'inProgress', 'cancelled', 'outcomeUnknown', 'driverBug',
+] as const satisfies readonly ErrorKind[]
+
+/** Keeps the exact zod types of params and result. */
+export const method = <P extends z.ZodObject, R extends z.ZodType>(
+  row: MethodShape & { readonly params: P; readonly result: R },
+): MethodShape & { readonly params: P; readonly result: R } => row
+
+export const seconds = 1000
+export const minutes = 60 * seconds
