@@ -1,0 +1,96 @@
+/** The one place that joins the rooms: driver registry, this machine, its locks and records, and the engine. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DriverRegistry } from '../core/call.ts'
+import type { CallTrace, Engine } from '../core/caller.ts'
+import type { Driver } from '../core/contract.ts'
+import { checkDriver } from '../core/define-driver.ts'
+import { createEngine } from '../core/engine.ts'
+import { StorageError } from '../core/errors.ts'
+import type { Host, Log, ScanImages } from '../core/ports.ts'
+import { builtinDrivers } from '../drivers/registry.gen.ts'
+import { systemClock } from '../host/clock.ts'
+import { createFiles } from '../host/files/files.ts'
+import { bootId, hostId } from '../host/identity.ts'
+import { createKernelLocks } from '../host/kernel-locks.ts'
+import { createHostRecords } from '../host/records.ts'
+import { createRun } from '../host/run.ts'
+import { version } from './version.ts'
+
+export interface ComposeOptions {
+  /** Private directory for records, locks and the like. */
+  readonly stateDirectory: string
+  readonly log: Log
+  /** How images are read in a scan: a live worker in the daemon, directly in a short process. */
+  readonly scanImages: ScanImages
+  /** Drivers from outside: a folder that holds driver.js, or the name of an npm package. */
+  readonly externalDrivers?: readonly string[]
+  readonly onTrace?: (trace: CallTrace) => void
+}
+
+type Loader = () => Promise<Driver>
+
+/** Known types at once, code of a driver when its type is first asked for, checked against the contract then. */
+const createRegistry = (loaders: ReadonlyMap<string, Loader>): DriverRegistry => {
+  const loaded = new Map<string, Promise<Driver>>()
+  return {
+    types: [...loaders.keys()],
+    async load(type) {
+      const loader = loaders.get(type)
+      if (loader === undefined) {
+        throw new StorageError('invalidArgument', `There is no SR type ${JSON.stringify(type)}`, { field: 'type', layer: 'engine', remedy: `The known types are: ${[...loaders.keys()].join(', ')}` })
+      }
+      const known = loaded.get(type)
+      if (known !== undefined) return known
+      const loading = loader().then((driver) => {
+        checkDriver(driver)
+        return driver
+      })
+      loaded.set(type, loading)
+      loading.catch(() => loaded.delete(type))
+      return loading
+    },
+  }
+}
+
+const registryFor = async (external: readonly string[]): Promise<DriverRegistry> => {
+  const loaders = new Map<string, Loader>(Object.entries(builtinDrivers))
+  if (external.length > 0) {
+    const { loadExternalDriver } = await import('./external-drivers.ts')
+    for (const source of external) {
+      const driver = await loadExternalDriver(source)
+      if (loaders.has(driver.type)) {
+        throw new StorageError('alreadyExists', `The driver ${source} has the type ${driver.type}, which is taken`, { field: 'drivers', layer: 'engine', remedy: 'Remove one of them from the configuration' })
+      }
+      loaders.set(driver.type, async () => driver)
+    }
+  }
+  return createRegistry(loaders)
+}
+
+export const composeEngine = async (options: ComposeOptions): Promise<Engine> => {
+  const { stateDirectory, log } = options
+  const runDirectory = join(stateDirectory, 'run')
+  mkdirSync(runDirectory, { recursive: true, mode: 0o700 })
+  const drivers = await registryFor(options.externalDrivers ?? [])
+  const boot = bootId()
+  const host: Host = {
+    id: hostId(),
+    bootId: boot,
+    runDirectory,
+    run: createRun(log),
+    files: createFiles(),
+    scanImages: options.scanImages,
+  }
+  return createEngine({
+    drivers,
+    host,
+    locks: createKernelLocks(join(stateDirectory, 'locks')),
+    records: createHostRecords(stateDirectory, boot),
+    clock: systemClock,
+    log,
+    version,
+    stateDirectory,
+    ...(options.onTrace === undefined ? {} : { onTrace: options.onTrace }),
+  })
+}
