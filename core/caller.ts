@@ -28,7 +28,8 @@ export interface CallTrace {
   readonly method: string
   readonly callId: string
   readonly sr?: string
-  readonly outcome: 'ok' | string
+  /** `ok`, or the kind of the error. */
+  readonly outcome: string
   readonly durationMs: number
   readonly lockWaitMs: number
 }

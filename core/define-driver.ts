@@ -1,5 +1,5 @@
 /** Makes a driver out of its definition: features checked by the compiler, dconf parsed before driver code sees it. */
-import * as z from 'zod'
+import type * as z from 'zod'
 import {
   contractVersion,
   oldestContract,

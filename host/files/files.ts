@@ -1,0 +1,164 @@
+/**
+ * The file system behind the Files port, on this host's kernel. One call here is one step that a crash can come before or
+ * after; nothing is buffered, retried or combined. Absent things are answers, everything else is thrown as it came.
+ */
+import * as fs from 'node:fs'
+import { promisify } from 'node:util'
+import { StorageError, isSystemError } from '../../core/errors.ts'
+import type { FileFacts, Files, OpenFile } from '../../core/ports.ts'
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants
+
+// The callback functions on plain descriptors cost half of what fs/promises and its handles do.
+const open = promisify(fs.open)
+const close = promisify(fs.close)
+const read = promisify(fs.read) as (fd: number, buffer: Uint8Array, offset: number, length: number, position: number) => Promise<{ bytesRead: number }>
+const write = promisify(fs.write) as (fd: number, buffer: Uint8Array, offset: number, length: number, position: number) => Promise<{ bytesWritten: number }>
+const fstat = promisify(fs.fstat)
+const ftruncate = promisify(fs.ftruncate)
+const fdatasync = promisify(fs.fdatasync)
+const fsync = promisify(fs.fsync)
+const lstat = promisify(fs.lstat) as unknown as (path: string, options: { bigint: true }) => Promise<fs.BigIntStats>
+const statfs = promisify(fs.statfs) as unknown as (path: string) => Promise<fs.StatsFs>
+const readdir = promisify(fs.readdir) as (path: string) => Promise<string[]>
+const rename = promisify(fs.rename)
+const link = promisify(fs.link)
+const unlink = promisify(fs.unlink)
+const mkdir = promisify(fs.mkdir) as (path: string, mode: number) => Promise<void>
+const rmdir = promisify(fs.rmdir)
+
+const isCode = (error: unknown, ...codes: readonly string[]): boolean => isSystemError(error) && codes.includes(error.code)
+
+/** Opens without following a symlink in the last component; says so when there is one. */
+const openAt = async (path: string, flags: number, mode?: number): Promise<number> => {
+  try {
+    return await open(path, flags | O_NOFOLLOW, mode)
+  } catch (error) {
+    if (!isCode(error, 'ELOOP')) throw error
+    throw new StorageError('identityMismatch', `${path} is a symbolic link, which could lead anywhere`, {
+      layer: 'host:files', cause: error, remedy: 'Use the place itself instead of a link to it',
+    })
+  }
+}
+
+const readFully = async (fd: number, position: number, length: number): Promise<Uint8Array> => {
+  // Never longer than the file: a hostile length must not make us allocate.
+  const room = Math.max(0, Math.min(length, (await fstat(fd)).size - position))
+  const bytes = Buffer.allocUnsafe(room)
+  let done = 0
+  while (done < room) {
+    const { bytesRead } = await read(fd, bytes, done, room - done, position + done)
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  return bytes.subarray(0, done)
+}
+
+const openFile = (fd: number): OpenFile => ({
+  read: async (position, length) => readFully(fd, position, length),
+  async write(position, bytes) {
+    let done = 0
+    while (done < bytes.length) done += (await write(fd, bytes, done, bytes.length - done, position + done)).bytesWritten
+  },
+  truncate: async (length) => ftruncate(fd, length),
+  length: async () => (await fstat(fd)).size,
+  sync: async () => fdatasync(fd),
+  close: async () => close(fd),
+})
+
+const kindOf = (stats: fs.BigIntStats): FileFacts['kind'] => {
+  if (stats.isFile()) return 'file'
+  if (stats.isDirectory()) return 'directory'
+  if (stats.isSymbolicLink()) return 'symlink'
+  return stats.isBlockDevice() ? 'block' : 'other'
+}
+
+/** The facts of a stat result; also for the scan, which stats by itself. */
+export const factsOf = (stats: fs.BigIntStats): FileFacts => ({
+  kind: kindOf(stats),
+  size: Number(stats.size),
+  allocated: Number(stats.blocks) * 512,
+  modifiedMs: Number(stats.mtimeMs),
+  version: `${stats.ino}.${stats.ctimeNs}.${stats.mtimeNs}.${stats.size}`,
+  identity: `${stats.dev}:${stats.ino}`,
+})
+
+export const createFiles = (): Files => ({
+  async list(directory) {
+    try {
+      return await readdir(directory)
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return undefined
+      throw error
+    }
+  },
+  async stat(path) {
+    try {
+      return factsOf(await lstat(path, { bigint: true }))
+    } catch (error) {
+      if (isCode(error, 'ENOENT', 'ENOTDIR')) return undefined
+      throw error
+    }
+  },
+  async space(directory) {
+    const { bsize, blocks, bavail } = await statfs(directory)
+    return { total: bsize * blocks, free: bsize * bavail }
+  },
+  async readText(path, limit) {
+    let fd: number
+    try {
+      fd = await openAt(path, O_RDONLY)
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return undefined
+      throw error
+    }
+    try {
+      const bytes = await readFully(fd, 0, limit + 1)
+      if (bytes.length > limit) {
+        throw new StorageError('limitExceeded', `${path} is longer than ${limit} bytes`, { layer: 'host:files', remedy: 'It was not written by the storage manager; move it away' })
+      }
+      return Buffer.from(bytes).toString('utf8')
+    } finally {
+      await close(fd)
+    }
+  },
+  open: async (path, mode) => openFile(await openAt(path, mode === 'read' ? O_RDONLY : O_RDWR)),
+  create: async (path, mode = 0o600) => openFile(await openAt(path, O_RDWR | O_CREAT | O_EXCL, mode)),
+  rename: async (from, to) => rename(from, to),
+  link: async (from, to) => link(from, to),
+  async unlink(path) {
+    try {
+      await unlink(path)
+      return true
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return false
+      throw error
+    }
+  },
+  async mkdir(path) {
+    try {
+      await mkdir(path, 0o700)
+      return true
+    } catch (error) {
+      if (isCode(error, 'EEXIST')) return false
+      throw error
+    }
+  },
+  async rmdir(path) {
+    try {
+      await rmdir(path)
+      return true
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return false
+      throw error
+    }
+  },
+  async syncDirectory(path) {
+    const fd = await openAt(path, O_RDONLY | O_DIRECTORY)
+    try {
+      await fsync(fd)
+    } finally {
+      await close(fd)
+    }
+  },
+})

@@ -1,0 +1,18 @@
+/** One project per question; `npm test` runs them all and tells what could not run (scripts/test.ts). */
+import { defineConfig } from 'vitest/config'
+
+const project = (name: string, include: readonly string[], testTimeout = 30_000) => ({
+  test: { name, include: [...include], testTimeout, hookTimeout: testTimeout },
+})
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('unit', ['test/{core,formats,host,stores,drivers,rpc,cli,sra,kit}/**/*.test.ts', 'test/*.test.ts']),
+      project('conformance', ['test/conformance/**/*.test.ts'], 120_000),
+      project('crash', ['test/crash/**/*.test.ts'], 600_000),
+      project('interop', ['test/interop/**/*.test.ts'], 300_000),
+      project('e2e', ['test/e2e/**/*.test.ts'], 120_000),
+    ],
+  },
+})
