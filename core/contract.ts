@@ -123,6 +123,12 @@ export interface PrepareRequest {
   readonly description: string
 }
 
+/** Which VDI of a re-identified copy stands for which one of the original. */
+export interface CopiedVdi {
+  readonly vdi: VdiUuid
+  readonly original: VdiUuid
+}
+
 export interface CreateRequest {
   readonly uuid: VdiUuid
   readonly size: number
@@ -244,6 +250,9 @@ export interface Tool {
   readonly neededFor: string
 }
 
+export const srOperationNames = ['create', 'delete', 'introduce', 'reidentify'] as const
+export type SrOperation = (typeof srOperationNames)[number]
+
 export interface DriverDescriptor {
   /** The SR type: lower case; its executable is named after it (`file` -> FileSR). */
   readonly type: string
@@ -255,7 +264,7 @@ export interface DriverDescriptor {
   /** What SRs of this type can offer at most; an opened SR says what it really offers. */
   readonly features: readonly Feature[]
   /** `delete` absent: sr_delete answers ENOSYS. */
-  readonly srOperations: readonly ('create' | 'delete' | 'introduce')[]
+  readonly srOperations: readonly SrOperation[]
   readonly contentType: string
   readonly limits: {
     /** Several hosts may attach the same SR at once. */
@@ -280,6 +289,12 @@ export interface DriverCalls<Dconf> {
   prepare?(ctx: Ctx, dconf: Dconf, want: PrepareRequest): Promise<void>
   /** Gives an SR identity to a place that holds VDIs but none yet; touches nothing else. */
   adopt?(ctx: Ctx, dconf: Dconf, want: PrepareRequest): Promise<void>
+  /**
+   * Turns a block copy of SR `want.original` (an array clone, a snapshot, a replica) into SR `ctx.sr`: new identities for
+   * volume group, file system and VDIs (`copiedVdiUuid` of core/ids.ts), so that both can be attached to one host. The
+   * original is never touched; a place that does not carry the original's identity is refused. Can be repeated after a crash.
+   */
+  reidentify?(ctx: Ctx, dconf: Dconf, want: { readonly original: SrUuid }): Promise<readonly CopiedVdi[]>
   /** sr_delete of an empty SR. The engine has seen that it holds no VDI. */
   remove?(ctx: Ctx, dconf: Dconf): Promise<void>
   /** sr_attach: makes the place reachable from this host and verifies that it is this SR. */

@@ -57,7 +57,7 @@ export const checkDriver = (driver: Driver): void => {
   for (const [key, field] of Object.entries(driver.dconf.shape)) {
     if (!(field as z.ZodType).description) wrong(`its dconf key ${key} has no description`)
   }
-  const paired = [['create', 'prepare'], ['delete', 'remove'], ['introduce', 'adopt']] as const
+  const paired = [['create', 'prepare'], ['delete', 'remove'], ['introduce', 'adopt'], ['reidentify', 'reidentify']] as const
   for (const [operation, call] of paired) {
     if (driver.srOperations.includes(operation) !== (driver[call] !== undefined)) {
       wrong(`it ${driver[call] ? 'implements' : 'lacks'} ${call}() and ${driver[call] ? 'does not declare' : 'declares'} SR operation ${operation}`)
@@ -69,11 +69,12 @@ export const defineDriver = <Schema extends z.ZodObject, const F extends readonl
   definition: Definition<Schema, F>,
 ): Driver => {
   const parse = (raw: DeviceConfig): z.output<Schema> => parseDconf(definition.type, definition.dconf, raw)
-  const { prepare, adopt, remove, ...rest } = definition
+  const { prepare, adopt, reidentify, remove, ...rest } = definition
   return {
     ...rest,
     ...(prepare ? { prepare: async (ctx, raw, want) => prepare(ctx, parse(raw), want) } : {}),
     ...(adopt ? { adopt: async (ctx, raw, want) => adopt(ctx, parse(raw), want) } : {}),
+    ...(reidentify ? { reidentify: async (ctx, raw, want) => reidentify(ctx, parse(raw), want) } : {}),
     ...(remove ? { remove: async (ctx, raw) => remove(ctx, parse(raw)) } : {}),
     attach: async (ctx, raw) => definition.attach(ctx, parse(raw)),
     detach: async (ctx, raw) => definition.detach(ctx, parse(raw)),

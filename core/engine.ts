@@ -41,6 +41,7 @@ const graceMs = 2000
 /** New objects may leave their uuid to us: it is made up before locks are taken, which are named by it. */
 const madeUp: Readonly<Partial<Record<MethodName, readonly string[]>>> = {
   'SR.create': ['sr_uuid'],
+  'SR.reidentify': ['sr_uuid'],
   'VDI.create': ['vdi_uuid'],
   'VDI.snapshot': ['dest_uuid'],
   'VDI.clone': ['dest_uuid'],

@@ -20,6 +20,7 @@ const needsAttached: SrRow = { unknown: 'srNotAttached', detached: 'srNotAttache
 const srExceptions = {
   'SR.create': { unknown: 'run', detached: 'alreadyExists', attached: 'alreadyExists' },
   'SR.introduce': { unknown: 'run', detached: 'run', attached: 'run' },
+  'SR.reidentify': { unknown: 'run', detached: 'run', attached: 'busy' },
   'SR.forget': { unknown: 'done', detached: 'run', attached: 'busy' },
   'SR.attach': { unknown: 'run', detached: 'run', attached: 'run' },
   'SR.detach': { unknown: 'done', detached: 'done', attached: 'run' },

@@ -1,6 +1,6 @@
 /** Tasks, drivers and the service itself: calls that concern no single SR. */
 import * as z from 'zod'
-import { features } from '../contract.ts'
+import { features, srOperationNames } from '../contract.ts'
 import { method, seconds } from './define.ts'
 import { ErrorReportWire, Time } from './wire.ts'
 
@@ -70,7 +70,7 @@ export const serviceMethods = {
     result: z.strictObject({
       drivers: z.array(z.strictObject({
         type: z.string(), executable: z.string(), title: z.string(), summary: z.string(), contract: z.int(),
-        features: z.array(z.enum(features)), sr_operations: z.array(z.enum(['create', 'delete', 'introduce'])),
+        features: z.array(z.enum(features)), sr_operations: z.array(z.enum(srOperationNames)),
         content_type: z.string(), shared: z.boolean(),
         min_vdi_size: z.int(), max_vdi_size: z.int(), size_step: z.int(), max_chain: z.int().optional(),
         tools: z.array(z.strictObject({ name: z.string(), debian_package: z.string(), needed_for: z.string() })),

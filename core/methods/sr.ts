@@ -55,6 +55,17 @@ export const srMethods = {
     effect: 'write', repeat: 'no-op', lock: { sr: 'none' }, deadlineMs: 60 * seconds,
     cli: { noun: 'sr', verb: 'introduce', positionals: ['type'], examples: ['smctl sr introduce file location=/srv/old-disks'] },
   }),
+  'SR.reidentify': method({
+    doc: 'Turns a block copy of an SR into an SR of its own, with new uuids, so that it can live beside the original.',
+    params: z.strictObject({
+      sr_uuid: sr_uuid.optional().meta({ description: 'Of the copy; made up when absent' }),
+      ...place, original_uuid: sr_uuid.meta({ description: 'The SR that it is a copy of' }),
+    }),
+    result: z.strictObject({ sr_uuid, vdis: z.array(z.strictObject({ vdi_uuid, original_uuid: VdiUuid })) }),
+    errors: ['notFound', 'notSupported', 'alreadyExists'],
+    effect: 'write', repeat: 'no-op', lock: { sr: 'exclusive' }, deadlineMs: 5 * minutes,
+    cli: { noun: 'sr', verb: 'reidentify', positionals: ['type', 'original_uuid'], examples: [`smctl sr reidentify lvm ${example} device=/dev/mapper/clone`] },
+  }),
   'SR.forget': method({
     doc: 'Makes this host forget a detached SR; the storage is not touched.',
     params: z.strictObject({ sr_uuid }),

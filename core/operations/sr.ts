@@ -47,7 +47,7 @@ const asDriverError = (type: string) => (error: unknown): never => {
   throw toStorageError(error, `driver:${type}`)
 }
 
-const needs = <K extends 'prepare' | 'adopt' | 'remove'>(driver: Driver, name: K, what: string): NonNullable<Driver[K]> => {
+const needs = <K extends 'prepare' | 'adopt' | 'reidentify' | 'remove'>(driver: Driver, name: K, what: string): NonNullable<Driver[K]> => {
   const found = driver[name]
   if (found === undefined) {
     throw new StorageError('notSupported', `SRs of type ${driver.type} cannot be ${what} by the storage manager`, { layer: `driver:${driver.type}` })
@@ -107,6 +107,19 @@ const introduce: Handler<'SR.introduce'> = async (call, params) => {
   }
   if (stateOf(call, record) !== 'attached') call.engine.records.putSr({ uuid, ...place })
   return { sr_uuid: uuid, adopted: existing === undefined }
+}
+
+const reidentify: Handler<'SR.reidentify'> = async (call, params) => {
+  const uuid = params.sr_uuid ?? asSrUuid(crypto.randomUUID())
+  if (uuid === params.original_uuid) {
+    throw new StorageError('invalidArgument', `sr_uuid is the original itself: ${uuid}`, { field: 'sr_uuid', layer: 'engine', remedy: 'Leave it out, or choose another uuid' })
+  }
+  admit(call, 'SR.reidentify', uuid)
+  const driver = await call.engine.drivers.load(params.type)
+  const change = needs(driver, 'reidentify', 're-identified')
+  const vdis = await change(ctxFor(call, uuid), params.device_config, { original: params.original_uuid }).catch(asDriverError(params.type))
+  call.engine.records.putSr({ uuid, type: params.type, deviceConfig: params.device_config })
+  return { sr_uuid: uuid, vdis: vdis.map(({ vdi, original }) => ({ vdi_uuid: vdi, original_uuid: original })) }
 }
 
 const forget: Handler<'SR.forget'> = async (call, params) => {
@@ -306,6 +319,7 @@ export const srOperations = {
   'SR.probe': probe,
   'SR.create': create,
   'SR.introduce': introduce,
+  'SR.reidentify': reidentify,
   'SR.forget': forget,
   'SR.list': list,
   'SR.attach': attach,

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { errnoNumbers, errorFromReport, errorTable, reportError, StorageError, toStorageError } from '../../core/errors.ts'
-import { SrUuid, VdiUuid } from '../../core/ids.ts'
+import { copiedVdiUuid, SrUuid, VdiUuid } from '../../core/ids.ts'
 import { formatSize, parseSize } from '../../core/units.ts'
 
 describe('uuids', () => {
@@ -58,5 +58,17 @@ describe('the table of errors', () => {
 
   it('calls a throw that nobody foresaw a bug of ours', () => {
     expect(toStorageError(new TypeError('x is undefined'), 'test').kind).toBe('driverBug')
+  })
+})
+
+describe('uuids of VDIs in a re-identified copy', () => {
+  it('are the same at every repeat, valid, and different for every VDI and every copy', () => {
+    fc.assert(fc.property(fc.uuid(), fc.uuid(), fc.uuid(), (copy, one, other) => {
+      fc.pre(one !== other)
+      const made = copiedVdiUuid(SrUuid.parse(copy), VdiUuid.parse(one))
+      expect(made).toBe(copiedVdiUuid(SrUuid.parse(copy), VdiUuid.parse(one)))
+      expect(made).not.toBe(copiedVdiUuid(SrUuid.parse(copy), VdiUuid.parse(other)))
+      expect(made).not.toBe(copiedVdiUuid(SrUuid.parse(other), VdiUuid.parse(one)))
+    }))
   })
 })
