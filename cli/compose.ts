@@ -7,7 +7,7 @@ import type { Driver } from '../core/contract.ts'
 import { checkDriver } from '../core/define-driver.ts'
 import { createEngine } from '../core/engine.ts'
 import { StorageError } from '../core/errors.ts'
-import type { Host, Log, ScanImages } from '../core/ports.ts'
+import type { Host, Log, Scanner } from '../core/ports.ts'
 import { builtinDrivers } from '../drivers/registry.gen.ts'
 import { systemClock } from '../host/clock.ts'
 import { createFiles } from '../host/files/files.ts'
@@ -21,8 +21,8 @@ export interface ComposeOptions {
   /** Private directory for records, locks and the like. */
   readonly stateDirectory: string
   readonly log: Log
-  /** How images are read in a scan: a live worker in the daemon, directly in a short process. */
-  readonly scanImages: ScanImages
+  /** How whole directories are read: a live worker in the daemon, directly in a short process. */
+  readonly scanner: Scanner
   /** Drivers from outside: a folder that holds driver.js, or the name of an npm package. */
   readonly externalDrivers?: readonly string[]
   readonly onTrace?: (trace: CallTrace) => void
@@ -80,7 +80,7 @@ export const composeEngine = async (options: ComposeOptions): Promise<Engine> =>
     runDirectory,
     run: createRun(log),
     files: createFiles(),
-    scanImages: options.scanImages,
+    scanner: options.scanner,
   }
   return createEngine({
     drivers,

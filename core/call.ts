@@ -2,7 +2,8 @@
 import type { Ctx, Driver, Sr } from './contract.ts'
 import { StorageError, toStorageError } from './errors.ts'
 import type { SrUuid } from './ids.ts'
-import type { Clock, Host, HostRecords, Locks, Log, LockRequest, SrRecord } from './ports.ts'
+import { methodShape, type MethodName } from './methods/index.ts'
+import type { Clock, Host, HostRecords, Locks, Log, LockRequest, Release, SrRecord } from './ports.ts'
 import type { SrHandles } from './sr-handles.ts'
 import type { Tasks } from './tasks.ts'
 
@@ -37,7 +38,7 @@ export interface Place {
 
 export interface Call {
   readonly engine: EngineState
-  readonly method: string
+  readonly method: MethodName
   readonly callId: string
   readonly signal: AbortSignal
   readonly log: Log
@@ -67,11 +68,37 @@ export const withLocks = async <T>(
   const asked = performance.now()
   const vdis = [...new Set(request.vdis)].sort()
   const held = await call.engine.locks.acquire({ ...request, vdis, purpose: `${call.method} (call ${call.callId})` }, waitMs, call.signal)
-  call.lockWaitMs += performance.now() - asked
+  try {
+    const storage = await guardOf(call, { ...request, vdis }, waitMs)
+    call.lockWaitMs += performance.now() - asked
+    try {
+      return await work()
+    } finally {
+      storage?.release()
+    }
+  } finally {
+    held.release()
+  }
+}
+
+/** The lock on the storage itself, of an SR that several hosts share; taken after the one of this host. */
+const guardOf = async (call: Call, request: Omit<LockRequest, 'purpose'>, waitMs: number): Promise<Release | undefined> => {
+  const record = call.engine.records.sr(request.sr)
+  if (record?.attachedInBoot !== call.engine.host.bootId || methodShape(call.method).lock.guard === 'by-operation') return undefined
+  const { sr } = await openAttached(call, request.sr)
+  return guard(call, sr, request, waitMs)
+}
+
+const guard = async (call: Call, sr: Sr, request: Omit<LockRequest, 'purpose'>, waitMs: number): Promise<Release | undefined> =>
+  sr.guard?.(ctxFor(call, request.sr), { ...request, purpose: `${call.method} (call ${call.callId}) on host ${call.engine.host.id}` }, waitMs)
+
+/** For the calls that connect and disconnect: the storage's lock around the part that changes what is on it. */
+export const withGuard = async <T>(call: Call, uuid: SrUuid, sr: Sr, work: () => Promise<T>): Promise<T> => {
+  const held = await guard(call, sr, { sr: uuid, srMode: 'exclusive', vdis: [] }, call.engine.lockWaitMs)
   try {
     return await work()
   } finally {
-    held.release()
+    held?.release()
   }
 }
 

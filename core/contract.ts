@@ -11,7 +11,7 @@
 import type * as z from 'zod'
 import type { ErrorReport } from './errors.ts'
 import type { SrUuid, VdiUuid } from './ids.ts'
-import type { Clock, Host, Log } from './ports.ts'
+import type { Clock, Host, LockRequest, Log, Release } from './ports.ts'
 
 /** Version of this contract. A driver states the one it was written for; the accepted range is checked when it is loaded. */
 export const contractVersion = 1
@@ -194,6 +194,11 @@ export interface SrCore {
    * everything (the SR is held exclusively). Returns at once when there is nothing.
    */
   recover(ctx: Ctx, vdi?: VdiUuid): Promise<Recovery>
+  /**
+   * Of an SR that several hosts share: the lock on the storage itself that keeps them off each other, with the same rules as
+   * the locks of this host. The engine holds both for the whole call. Released by the storage when this host dies.
+   */
+  guard?(ctx: Ctx, request: LockRequest, waitMs: number): Promise<Release>
   close(): Promise<void>
 }
 

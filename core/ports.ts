@@ -110,6 +110,23 @@ export type ScanImages = (
   signal: AbortSignal,
 ) => Promise<readonly ScannedImage<unknown>[]>
 
+/**
+ * Reads every small text file of a directory whose name ends in `suffix`, each at most `limit` bytes (longer ones are answered
+ * without text). By file name; undefined when the directory is not there.
+ */
+export type ScanTexts = (
+  directory: string,
+  suffix: string,
+  limit: number,
+  signal: AbortSignal,
+) => Promise<ReadonlyMap<string, string | undefined> | undefined>
+
+/** Reads of whole directories, which are the long ones: in a live worker thread, a child process, or directly. */
+export interface Scanner {
+  readonly images: ScanImages
+  readonly texts: ScanTexts
+}
+
 /** The machine, as one value: drivers get at it through their context only, so that tests can put a model in its place. */
 export interface Host {
   /** Names this machine in locks on shared storage. */
@@ -120,7 +137,7 @@ export interface Host {
   readonly runDirectory: string
   readonly run: Run
   readonly files: Files
-  readonly scanImages: ScanImages
+  readonly scanner: Scanner
 }
 
 /** Lock scopes, taken in this order: an SR before its VDIs, VDIs in the order of their uuids. */

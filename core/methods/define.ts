@@ -7,6 +7,8 @@ import type { ErrorKind } from '../errors.ts'
 export interface LockScope {
   readonly sr: 'none' | 'shared' | 'exclusive'
   readonly vdis?: readonly string[]
+  /** Connecting and disconnecting: the operation itself knows when the storage's own lock (`guard`) can be held. */
+  readonly guard?: 'by-operation'
 }
 
 export interface MethodShape {

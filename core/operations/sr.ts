@@ -7,7 +7,7 @@ import type { MethodName, Params, Result } from '../methods/index.ts'
 import type { SrRecord } from '../ports.ts'
 import { srRule, type SrState } from '../states.ts'
 import { vdiToWire } from '../wire.ts'
-import { agreeOnPlace, ctxFor, notAttached, openAttached, type Call, type Place } from '../call.ts'
+import { agreeOnPlace, ctxFor, notAttached, openAttached, withGuard, type Call, type Place } from '../call.ts'
 import { removeGarbage } from './collect.ts'
 
 type Handler<M extends MethodName> = (call: Call, params: Params<M>) => Promise<Result<M>>
@@ -153,7 +153,7 @@ const attach: Handler<'SR.attach'> = async (call, params) => {
   }
   // Also of an attached SR the identity is proven again: "attached already" must not hide that the place is gone.
   const { sr } = await openAttached(call, params.sr_uuid)
-  const recovered = await sr.recover(ctx).catch(asDriverError(place.type))
+  const recovered = await withGuard(call, params.sr_uuid, sr, async () => sr.recover(ctx)).catch(asDriverError(place.type))
   for (const line of recovered.replayed) call.log.warn({ recovered: line }, 'finished what a crash had left')
   return { changed: state !== 'attached', recovered: [...recovered.replayed] }
 }
@@ -209,9 +209,11 @@ const remove: Handler<'SR.delete'> = async (call, params) => {
   }
   const attachedRecord: SrRecord = { uuid: params.sr_uuid, ...place, attachedInBoot: call.engine.host.bootId }
   const { sr } = await openAttached(call, params.sr_uuid)
-  await sr.recover(ctx).catch(asDriverError(place.type))
-  if (supports(sr, 'collect')) await removeGarbage(call, ctx, sr)
-  const contents = await sr.scan(ctx).catch(asDriverError(place.type))
+  const contents = await withGuard(call, params.sr_uuid, sr, async () => {
+    await sr.recover(ctx)
+    if (supports(sr, 'collect')) await removeGarbage(call, ctx, sr)
+    return sr.scan(ctx)
+  }).catch(asDriverError(place.type))
   if (contents.vdis.length > 0) {
     throw new StorageError('notEmpty', `SR ${params.sr_uuid} still holds ${contents.vdis.length} VDI${contents.vdis.length === 1 ? '' : 's'}, the first is ${contents.vdis[0]?.uuid ?? ''}`, {
       layer: 'engine', remedy: 'Delete them first; smctl sr scan lists them', details: { sr_uuid: params.sr_uuid, vdis: contents.vdis.length },
