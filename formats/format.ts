@@ -36,8 +36,12 @@ export interface RedoLog {
 }
 
 export interface NewImage {
+  /** Bytes of the virtual disk, within the format's limits. */
   readonly size: number
+  /** 32 hex digits, not all zero. */
   readonly id: string
+  /** Creation time, milliseconds of the Unix epoch: formats have no clock of their own. */
+  readonly createdMs: number
   /** Differencing: the parent's identity, and its file name beside the child. */
   readonly parent?: { readonly id: string; readonly fileName: string }
 }
@@ -55,17 +59,25 @@ export interface Image {
   /** Reads bytes that `present` named. */
   read(offset: number, length: number): Promise<Uint8Array>
   /**
-   * Writes whole sectors. Allocates as needed, in an order in which a crash at any write leaves a valid image with old
-   * or new content of each sector. Durable after `sync`.
+   * Writes whole sectors. Allocates as needed, in an order in which a crash or a power cut at any write leaves a valid
+   * image with old or new content of each sector. What was written may be lost until `sync` has returned, even when only
+   * the process ends: newly allocated space enters the tables of the image there, once for any number of writes.
    */
   write(offset: number, bytes: Uint8Array): Promise<void>
+  /** Makes everything written so far part of the image and durable. */
   sync(): Promise<void>
-  /** Enlarges the virtual disk; the new end reads as zeros. Shrinking is refused. */
+  /**
+   * Enlarges the virtual disk; the new end reads as zeros. Shrinking is refused. Whatever was saved to `redo` and not
+   * cleared is to be given to `replay` before anything else touches the image. Nothing else may run on the image meanwhile.
+   */
   grow(size: number, redo: RedoLog): Promise<void>
   /** Rewrites the identity in place, so that this image can take over the place of another one. */
   setIdentity(change: { readonly id?: string; readonly hidden?: boolean }): Promise<void>
-  /** Points a differencing image at another parent of equal content. */
-  reparent(parent: { readonly id: string; readonly fileName: string }): Promise<void>
+  /**
+   * Points a differencing image at another parent of equal content. `redo` as in `grow`; it stays unused when one sector
+   * carries the whole change, as between names of equal length.
+   */
+  reparent(parent: { readonly id: string; readonly fileName: string }, redo: RedoLog): Promise<void>
   check(): Promise<readonly Finding[]>
 }
 
@@ -81,12 +93,19 @@ export interface ImageFormat {
   summarize(head: Uint8Array, tail: Uint8Array, fileLength: number): ImageSummary
   /** The bytes of a new, empty, sparse image: one write of the store makes it. */
   create(image: NewImage): Uint8Array
-  /** Formats `file` as a fully allocated image; allocates by writing zeros only when `file` is not sparse-capable. */
-  createFixed(file: RandomAccess, image: NewImage): Promise<void>
+  /**
+   * Formats `file` as a fully allocated image, by writing zeros. With `blank` the bytes that `file` has already are known
+   * to be zeros with space behind them (reserved by fallocate, say), and only what is missing is written. Durable when
+   * it returns.
+   */
+  createFixed(file: RandomAccess, image: NewImage, options?: { readonly blank: boolean }): Promise<void>
   open(file: RandomAccess): Promise<Image>
   /** Mends what can be mended without doubt; with `dryRun` only tells. Returns what it mended. */
   repair(file: RandomAccess, dryRun: boolean): Promise<readonly Finding[]>
-  /** Finishes what a crash left of a `grow`, from the record that its redo log kept. May be run any number of times. */
+  /**
+   * Finishes what a crash left of a `grow` or a `reparent`, from the record that its redo log kept. May be run any number
+   * of times; a change that is finished already is left alone. A torn record, and one of another image, is refused.
+   */
   replay(file: RandomAccess, record: Uint8Array): Promise<void>
   /**
    * Copies everything `child` holds itself into `base`, so that base alone reads as the child did. Only base is
