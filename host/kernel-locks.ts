@@ -113,3 +113,14 @@ export const createKernelLocks = (directory: string): Locks => {
     forget: () => undefined,
   }
 }
+
+/**
+ * Holds a file for itself as long as this process lives, or until released; undefined when another process holds it. The
+ * file stays: removing it would let two processes hold two files of one name.
+ */
+export const holdFile = (path: string): Release | undefined => {
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
+  if (tryLock(fd, 0, true)) return { release: () => closeSync(fd) }
+  closeSync(fd)
+  return undefined
+}
