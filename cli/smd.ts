@@ -16,6 +16,7 @@ import { logLevels, readSettings, type Settings } from './config.ts'
 import { createScanner } from './scan.ts'
 import { stateDirectory } from './state-directory.ts'
 import { activatedSockets, forgetActivation } from './systemd.ts'
+import { version } from './version.ts'
 
 export interface DaemonOptions {
   readonly settings: Settings
@@ -59,9 +60,15 @@ export const startDaemon = async (options: DaemonOptions): Promise<Daemon> => {
     undo.push(() => claim.release())
     const scan = createScanner()
     undo.push(async () => scan.close())
-    const engine = await (options.compose ?? composeEngine)({ stateDirectory: directory, log, scanner: scan.scanner, externalDrivers: settings.drivers })
+    const metrics = settings.http.length === 0 ? undefined : (await import('../rpc/metrics.ts')).createMetrics(version)
+    const engine = await (options.compose ?? composeEngine)({
+      stateDirectory: directory, log, scanner: scan.scanner, externalDrivers: settings.drivers,
+      ...(metrics === undefined ? {} : { onTrace: (trace) => metrics.trace(trace) }),
+    })
     undo.push(async () => engine.close())
-    const server = createRpcServer({ engine, log, limits: settings.limits, discover: async () => ({}) })
+    const discover = async (): Promise<Readonly<Record<string, unknown>>> => (await import('../rpc/openrpc.ts')).openrpcDocument(version)
+    const server = createRpcServer({ engine, log, limits: settings.limits, discover })
+    metrics?.watchRunning(() => server.runningCalls())
 
     // From here on somebody may be connected: the end of a daemon is always the same, in this order.
     undo.push(async () => {
@@ -74,8 +81,12 @@ export const startDaemon = async (options: DaemonOptions): Promise<Daemon> => {
       mkdirSync(dirname(settings.socket), { recursive: true, mode: 0o700 })
       listeners.push(await listenUnix(server, { path: settings.socket }))
     }
+    if (metrics !== undefined) await (await import('./http-listeners.ts')).openHttpListeners(server, settings, metrics, discover, listeners)
     if (settings.collector.enabled) {
-      const collector = startCollector({ engine, log, idleMs: settings.collector.idle_seconds * 1000 })
+      const collector = startCollector({
+        engine, log, idleMs: settings.collector.idle_seconds * 1000,
+        ...(metrics === undefined ? {} : { onBacklog: (sr, backlog) => metrics.backlog(sr, backlog) }),
+      })
       undo.push(async () => collector.close())
     }
     const addresses = listeners.map((listener) => listener.address)

@@ -4,34 +4,14 @@
  */
 import { connect } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
-import type { Caller, CallOptions, StorageEvent } from '../core/caller.ts'
-import { errorFromReport, StorageError, type ErrorReport } from '../core/errors.ts'
+import type { CallOptions, StorageEvent } from '../core/caller.ts'
+import { StorageError } from '../core/errors.ts'
 import type { MethodName, ParamsIn, Result } from '../core/methods/index.ts'
+import type { HttpClientOptions } from './client-http.ts'
+import { answerLost, cancelledHere, errorOfAnswer, layer, longestAnswer, requestText, unreachable, type Answer, type Client } from './client-wire.ts'
 import { createLineReader } from './lines.ts'
-import { readMethods } from './read-methods.ts'
 
-export interface Client extends Caller {
-  /** For callers that have the name from outside. */
-  callByName(method: string, params: unknown, options?: CallOptions): Promise<unknown>
-  /** Tells events until the answered function is called; `onLost` how many were dropped because we read too slowly. */
-  subscribe(listener: (event: StorageEvent) => void, filter?: EventFilterIn, onLost?: (lost: number) => void): Promise<() => Promise<void>>
-  /** Calls that still run fail as if the connection were lost. */
-  close(): Promise<void>
-}
-
-export interface EventFilterIn {
-  readonly events?: readonly StorageEvent['event'][]
-  readonly sr_uuid?: string
-}
-
-/** An answer as it comes from the wire. */
-interface Answer {
-  readonly id?: number | null
-  readonly result?: unknown
-  readonly error?: { readonly code: number; readonly message: string; readonly data?: ErrorReport }
-  readonly method?: string
-  readonly params?: unknown
-}
+export type { Client } from './client-wire.ts'
 
 interface Pending {
   readonly method: string
@@ -41,46 +21,8 @@ interface Pending {
   readonly reject: (error: StorageError) => void
 }
 
-const layer = 'rpc:client'
-
-/** Longest answer that is taken. Ten thousand VDIs need 4 MiB. */
-const longestAnswer = 256 * 1024 * 1024
-
 /** After a cancel the daemon has so long to answer before we go without it. Milliseconds. */
 const cancelMs = 5000
-
-export const requestText = (id: number | undefined, method: string, params: unknown, options: CallOptions = {}): string => {
-  const { callId, place, onProgress } = options
-  const extras = callId === undefined && place === undefined && onProgress === undefined
-    ? undefined
-    : { id: callId, place: place === undefined ? undefined : { type: place.type, device_config: place.deviceConfig }, progress: onProgress === undefined ? undefined : true }
-  return JSON.stringify({ jsonrpc: '2.0', id, method, params, 'x-call': extras })
-}
-
-export const errorOfAnswer = (error: NonNullable<Answer['error']>): StorageError =>
-  error.data?.kind === undefined
-    ? new StorageError('driverBug', `The daemon answered an error without its report: ${error.message}`, { layer, details: { code: error.code } })
-    : errorFromReport(error.data)
-
-export const unreachable = (where: string, cause: NodeJS.ErrnoException): StorageError => {
-  const nobody = cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED'
-  return new StorageError(
-    cause.code === 'EACCES' ? 'permissionDenied' : 'unreachable',
-    nobody ? `No storage manager listens on ${where}` : `The storage manager on ${where} cannot be reached: ${cause.message}`,
-    { layer, cause, remedy: nobody ? 'Start it: systemctl start smd' : 'Check the address and who may use it', ...(cause.code === undefined ? {} : { details: { code: cause.code } }) },
-  )
-}
-
-/** The call was sent and no answer came. What it has done, if it can do anything, only the storage knows. */
-export const answerLost = (method: string, where: string): StorageError =>
-  readMethods.has(method)
-    ? new StorageError('unreachable', `The connection to ${where} was lost before ${method} was answered`, { layer, remedy: 'Try again' })
-    : new StorageError('outcomeUnknown', `The connection to ${where} was lost before ${method} was answered`, {
-        layer, mayHaveChanged: true, remedy: 'Look at the state again before repeating it',
-      })
-
-export const cancelledHere = (method: string): StorageError =>
-  new StorageError('cancelled', `${method} was cancelled by its caller`, { layer, ...(readMethods.has(method) ? {} : { mayHaveChanged: true }) })
 
 /** A client on two ends of a byte stream, newline-delimited: a socket, or the standard input and output of a child. */
 export const connectStreams = (input: Readable, output: Writable, where: string): Client => {
@@ -211,3 +153,6 @@ export const connectUnix = async (path: string): Promise<Client> =>
       resolve(connectStreams(socket, socket, path))
     })
   })
+
+/** A client over HTTP. Nothing is connected before the first call. */
+export const connectHttp = async (options: HttpClientOptions): Promise<Client> => (await import('./client-http.ts')).createHttpClient(options)

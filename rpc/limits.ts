@@ -5,7 +5,7 @@ export interface RpcLimits {
   readonly messageBytes: number
   /** Nesting of objects and arrays in one message. */
   readonly depth: number
-  /** Calls in one batch. */
+  /** Calls in one batch; no more than may run at once. */
   readonly batch: number
   /** Calls that one connection may have running at once. */
   readonly callsPerConnection: number
@@ -20,7 +20,7 @@ export interface RpcLimits {
 export const defaultLimits: RpcLimits = {
   messageBytes: 1024 * 1024,
   depth: 32,
-  batch: 100,
+  batch: 64,
   callsPerConnection: 64,
   connections: 256,
   outputBytes: 1024 * 1024,
