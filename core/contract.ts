@@ -79,6 +79,8 @@ export interface SrStat {
   readonly free: number
   readonly name: string
   readonly description: string
+  /** What an operator should know before it hurts: a thin pool that fills up, a path that is lost. A sentence each. */
+  readonly warnings?: readonly string[]
 }
 
 export interface SrContents {

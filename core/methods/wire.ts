@@ -82,6 +82,8 @@ export const SrInfo = z.strictObject({
   device_config: z.record(z.string(), z.string()).meta({ description: 'Secret values are shown as ***' }),
 })
 
+const SrWarnings = z.array(z.string()).optional().meta({ description: 'What needs attention, a sentence each' })
+
 export const SrStatInfo = z.strictObject({
   uuid: SrUuid,
   type: z.string(),
@@ -92,6 +94,7 @@ export const SrStatInfo = z.strictObject({
   free: Bytes,
   content_type: z.string(),
   features: z.array(z.enum(features)),
+  warnings: SrWarnings,
 })
 
 export const SrScanInfo = z.strictObject({
@@ -103,6 +106,7 @@ export const SrScanInfo = z.strictObject({
   default_vdi_visibility: z.boolean(),
   name: z.string(),
   description: z.string(),
+  warnings: SrWarnings,
   vdis: z.array(VdiInfo),
 })
 

@@ -244,6 +244,7 @@ const visibleContents = (call: Call, uuid: SrUuid, driver: Driver, contents: SrC
     default_vdi_visibility: driver.defaultVdiVisibility,
     name: contents.stat.name,
     description: contents.stat.description,
+    ...(contents.stat.warnings === undefined ? {} : { warnings: [...contents.stat.warnings] }),
     vdis: contents.vdis.map((vdi) => vdiToWire(vdi, now, attached.get(vdi.uuid))),
   }
 }
@@ -268,6 +269,7 @@ const stat: Handler<'SR.stat'> = async (call, params) => {
     free: found.free,
     content_type: driver.contentType,
     features: [...sr.features],
+    ...(found.warnings === undefined ? {} : { warnings: [...found.warnings] }),
   }
 }
 
