@@ -1,8 +1,8 @@
 /** One project per question; `npm test` runs them all and tells what could not run (scripts/test.ts). */
 import { defineConfig } from 'vitest/config'
 
-const project = (name: string, include: readonly string[], testTimeout = 30_000) => ({
-  test: { name, include: [...include], testTimeout, hookTimeout: testTimeout },
+const project = (name: string, include: readonly string[], testTimeout = 30_000, globalSetup: readonly string[] = []) => ({
+  test: { name, include: [...include], testTimeout, hookTimeout: testTimeout, globalSetup: [...globalSetup] },
 })
 
 export default defineConfig({
@@ -12,7 +12,7 @@ export default defineConfig({
       project('conformance', ['test/conformance/**/*.test.ts'], 120_000),
       project('crash', ['test/crash/**/*.test.ts'], 600_000),
       project('interop', ['test/interop/**/*.test.ts'], 300_000),
-      project('e2e', ['test/e2e/**/*.test.ts'], 120_000),
+      project('e2e', ['test/e2e/**/*.test.ts'], 120_000, ['test/e2e/built.ts']),
     ],
   },
 })

@@ -3,12 +3,12 @@
  * has one `driver.ts`, or several `<type>.driver.ts`.
  * `--check` compares instead of writing and exits 1 when something is out of date.
  */
-import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Driver } from '../core/contract.ts'
+import { root, writeOutputs } from './outputs.ts'
 
-const root = join(import.meta.dirname, '..')
 /** Examples for authors: real drivers, but no SR types of ours. */
 const examples = new Set(['template'])
 
@@ -34,19 +34,7 @@ const launcher = (driver: Driver): string => `#!/usr/bin/env node
 require('./launch.js')('xe', ['${driver.type}'])
 `
 
-const outputs = [
+writeOutputs([
   { path: join(root, 'drivers', 'registry.gen.ts'), text: registry, mode: 0o644 },
   ...found.map(({ driver }) => ({ path: join(root, 'bin', `${driver.executable}SR`), text: launcher(driver), mode: 0o755 })),
-]
-
-const stale = outputs.filter(({ path, text }) => !existsSync(path) || readFileSync(path, 'utf8') !== text)
-if (process.argv.includes('--check')) {
-  for (const { path } of stale) console.error(`out of date: ${path}; run npm run generate`)
-  process.exitCode = stale.length === 0 ? 0 : 1
-} else {
-  for (const { path, text, mode } of stale) {
-    writeFileSync(path, text)
-    chmodSync(path, mode)
-    console.log(`wrote ${path}`)
-  }
-}
+])
