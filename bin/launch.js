@@ -1,6 +1,6 @@
 'use strict'
 /**
- * Starts an executable from dist/: `require('./launch.js')(entry, leadingArguments)`. The chunks there are CommonJS modules; they
+ * Starts an executable from dist/: `require('./launch.js')(entry, leadingArguments, exportedName)`. The chunks there are CommonJS modules; they
  * are compiled with V8's code cache that the build left beside them, which takes about a third off the start. A cache of another
  * Node version, or none, is no failure: V8 then compiles as usual.
  */
@@ -26,7 +26,8 @@ const load = (name) => {
   const known = loaded.get(name)
   if (known !== undefined) return known.module.exports
   const filename = join(dist, name)
-  const source = readFileSync(filename, 'utf8')
+  // Chunks are ASCII (scripts/build.ts): read as Latin-1 they need no decoding.
+  const source = readFileSync(filename, 'latin1')
   const script = new vm.Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
     filename,
     cachedData: readOr(join(caches, name)),
@@ -45,12 +46,12 @@ const refuse = (sentence) => {
   process.exitCode = 5
 }
 
-const launch = (entry, leading = []) => {
+const launch = (entry, leading = [], exported = 'main') => {
   const [major, minor] = process.versions.node.split('.').map(Number)
   if (major < 20 || (major === 20 && minor < 19)) return refuse(`Node.js ${process.versions.node} is too old: 20.19 or newer is needed`)
   let main
   try {
-    main = load(`${entry}.js`).main
+    main = load(`${entry}.js`)[exported]
   } catch (error) {
     if (error.code === 'ENOENT' && String(error.path).startsWith(dist)) return refuse(`it is not built yet: run npm run build in ${join(__dirname, '..')}`)
     throw error

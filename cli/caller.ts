@@ -3,28 +3,72 @@
  * the same answers; through the daemon neither engine nor zod is loaded.
  */
 import type { CallOptions } from '../core/caller.ts'
-import type { Settings } from './settings.ts'
+import { StorageError } from '../core/errors.ts'
+import { connectUnix, type Client } from '../rpc/client.ts'
+import { socketPath, stateDirectory } from './state-directory.ts'
 
 export interface Caller {
-  readonly via: 'daemon' | 'in-process'
-  call(method: string, params: unknown, options: CallOptions): Promise<unknown>
+  /** Where calls are answered: `daemon on <socket>`, or `in this process`. */
+  readonly via: string
+  readonly daemon: Client | undefined
+  callByName(method: string, params: unknown, options?: CallOptions): Promise<unknown>
   close(): Promise<void>
 }
 
-const openInProcess = async (settings: Settings): Promise<Caller> => {
-  const { composeEngine } = await import('./compose.ts')
-  const { silentLog } = await import('../host/log.ts')
-  const engine = await composeEngine({
-    stateDirectory: settings.stateDirectory,
-    log: silentLog,
-    scanner: { images: async () => [], texts: async () => undefined },
-    externalDrivers: settings.externalDrivers,
-  })
-  return {
-    via: 'in-process',
-    call: async (method, params, options) => engine.callByName(method, params, options),
-    close: async () => engine.close(),
-  }
+export interface CallerOptions {
+  readonly socket?: string
+  readonly stateDirectory?: string
+  /** `never`: in this process although a daemon may be there; `always`: an error when there is none. */
+  readonly daemon?: 'never' | 'always'
+  /** Of calls in this process: log lines of this level on standard error; none when absent. */
+  readonly logLevel?: string
 }
 
-export const openCaller = async (settings: Settings): Promise<Caller> => openInProcess(settings)
+/** What calls in this process need to know. */
+export interface InProcessOptions {
+  readonly stateDirectory: string
+  readonly logLevel: string | undefined
+  /** The daemon's configuration may name another socket than the one that was tried: there it is looked for once more. */
+  readonly elsewhere: ((socket: string, otherwise: () => Promise<Caller>) => Promise<Caller>) | undefined
+}
+
+const throughDaemon = (client: Client, socket: string): Caller => ({
+  via: `daemon on ${socket}`,
+  daemon: client,
+  callByName: async (method, params, options) => client.callByName(method, params, options),
+  close: async () => client.close(),
+})
+
+/** Nobody listens: the only failure after which a call may be made in this process. Any other one is told. */
+const connectOr = async (socket: string, otherwise: () => Promise<Caller>): Promise<Caller> => {
+  let client: Client
+  try {
+    client = await connectUnix(socket)
+  } catch (error) {
+    const code = error instanceof StorageError ? error.facts.details?.['code'] : undefined
+    if (code === 'ENOENT' || code === 'ECONNREFUSED') return otherwise()
+    throw error
+  }
+  return throughDaemon(client, socket)
+}
+
+/**
+ * A socket that was named, by flag or by STORAGE_MANAGER_SOCKET, is meant: then nobody there is an error. STORAGE_MANAGER_LOG
+ * is the log level of calls in this process.
+ */
+export const openCaller = async (options: CallerOptions = {}): Promise<Caller> => {
+  const directory = stateDirectory(options.stateDirectory)
+  const socket = socketPath(options.socket, directory)
+  const { STORAGE_MANAGER_SOCKET: named, STORAGE_MANAGER_LOG: logLevel } = process.env
+  const inProcess = async (): Promise<Caller> => {
+    const { openInProcess } = await import('./in-process.ts')
+    return openInProcess({
+      stateDirectory: directory,
+      logLevel: options.logLevel ?? logLevel,
+      elsewhere: options.daemon === 'never' ? undefined : async (path, otherwise) => (path === socket ? otherwise() : connectOr(path, otherwise)),
+    })
+  }
+  if (options.daemon === 'never') return inProcess()
+  if (options.daemon === 'always' || options.socket !== undefined || named !== undefined) return throughDaemon(await connectUnix(socket), socket)
+  return connectOr(socket, inProcess)
+}

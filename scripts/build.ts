@@ -4,10 +4,12 @@
  *
  * Why two steps: esbuild splits only ES modules, but CommonJS starts faster and can be compiled from a cache (bin/launch.js).
  */
-import { spawnSync } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { build, transform, type Metafile, type Plugin } from 'esbuild'
 import { entries } from './entries.ts'
 import { root } from './outputs.ts'
@@ -19,8 +21,8 @@ const external = ['fs-native-extensions']
 const nativeImport = '__nativeImport'
 const keepImports: Plugin = {
   name: 'keep-native-imports',
-  setup: ({ onLoad }) => {
-    onLoad({ filter: /\/cli\/external-drivers\.ts$/ }, ({ path }) => {
+  setup(build) {
+    build.onLoad({ filter: /\/cli\/external-drivers\.ts$/ }, ({ path }) => {
       const source = readFileSync(path, 'utf8')
       if (source.split('import(').length !== 2) throw new Error(`${path} must hold exactly one import()`)
       return { contents: source.replace('import(', `${nativeImport}(`), loader: 'ts' }
@@ -28,9 +30,27 @@ const keepImports: Plugin = {
   },
 }
 
+/** commander loads child_process for sub-commands that are programs; there are none here, and it costs a start. */
+const lazyProcesses: Plugin = {
+  name: 'lazy-child-process',
+  setup(build) {
+    build.onResolve({ filter: /^node:child_process$/ }, ({ importer }) => (importer.includes('/node_modules/commander/') ? { path: 'lazy-child-process', namespace: 'lazy' } : undefined))
+    build.onLoad({ filter: /.*/, namespace: 'lazy' }, () => ({ contents: "exports.spawn = (...words) => require('child_process').spawn(...words)" }))
+  },
+}
+
 /** In a chunk that asks where it is, its own URL; chunks are plain CommonJS files, whoever loads them. */
 const fileUrl = '__fileUrl'
 const fileUrlLine = `const ${fileUrl} = require('node:url').pathToFileURL(__filename).href;\n`
+
+/** bin/launch.js reads chunks as Latin-1. esbuild escapes all it prints itself; what is left stands in comments and regular expressions. */
+const ascii = (code: string): string => code.replace(/[^\0-\x7f]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+/**
+ * A CommonJS package behind an import(): esbuild gives it a default export only, Node also its members by name. Handed on
+ * whole it has both.
+ */
+const wholePackage = /^export default (require_\w+\(\));$/m
 
 const bundle = async (outdir: string): Promise<Metafile> => {
   const result = await build({
@@ -45,11 +65,11 @@ const bundle = async (outdir: string): Promise<Metafile> => {
     platform: 'node',
     target: 'node20',
     external,
-    plugins: [keepImports],
+    plugins: [keepImports, lazyProcesses],
     logLevel: 'warning',
   })
   for (const file of result.outputFiles) {
-    const { code } = await transform(file.text, {
+    const { code } = await transform(file.text.replace(wholePackage, 'module.exports = $1;'), {
       format: 'cjs',
       platform: 'node',
       target: 'node20',
@@ -57,33 +77,51 @@ const bundle = async (outdir: string): Promise<Metafile> => {
       define: { 'import.meta.url': fileUrl, 'import.meta.dirname': '__dirname' },
       logLevel: 'warning',
     })
-    const text = code.replaceAll(`${nativeImport}(`, 'import(')
+    const text = ascii(code).replaceAll(`${nativeImport}(`, 'import(')
     writeFileSync(join(outdir, basename(file.path)), text.includes(fileUrl) ? `${fileUrlLine}${text}` : text)
   }
   return result.metafile
 }
 
-/** Calls that run what short executables need at their start: in this process, and through a daemon. */
+/** Calls that run what short executables need at their start: first without a daemon, then through one. */
 const warmUps: readonly (readonly [entry: string, ...args: string[]])[] = [
   ['xe', 'file', '<dconf><location>/nonexistent</location></dconf>', 'sr_scan', '87b8646b-b800-9500-cb7b-af3b74e02f5c'],
+  ['smctl', 'sr', 'list'],
+  ['smctl', 'host', 'status'],
+  ['smctl', 'sr', 'list', '--json'],
+  ['smctl', '__complete', 'sr', ''],
 ]
 
 /**
  * Runs the executables as users do and keeps V8's cache of each chunk from the run that compiled most of it: a cache made
  * before a run would lack the functions that every run needs.
  */
-const writeCaches = (caches: string): void => {
+const writeCaches = async (caches: string): Promise<void> => {
   mkdirSync(caches, { recursive: true })
   const scratch = mkdtempSync(join(tmpdir(), 'storage-manager-build-'))
+  const state = join(scratch, 'state')
+  let runs = 0
+  const start = (args: readonly string[]): ChildProcess => {
+    const made = join(scratch, String(runs))
+    runs += 1
+    mkdirSync(made)
+    return spawn(process.execPath, [join(root, 'scripts', 'warm-up.cjs'), made, ...args], { stdio: 'ignore', env: { STORAGE_MANAGER_STATE: state } })
+  }
+  // Their exit status tells nothing: there is no such SR. What they compiled is what counts.
+  const run = async (args: readonly string[]): Promise<void> => void (await once(start(args), 'exit'))
   try {
-    for (const [index, args] of warmUps.entries()) {
-      const made = join(scratch, String(index))
-      mkdirSync(made)
-      // Their exit status tells nothing: there is no such SR. What they compiled is what counts.
-      spawnSync(process.execPath, [join(root, 'scripts', 'warm-up.cjs'), made, ...args], { stdio: 'ignore', env: { STORAGE_MANAGER_STATE: join(scratch, 'state') } })
-      for (const name of readdirSync(made)) {
+    for (const args of warmUps) await run(args)
+    const daemon = start(['smd'])
+    const ended = once(daemon, 'exit')
+    for (let waited = 0; waited < 10_000 && daemon.exitCode === null && !existsSync(join(state, 'run', 'smd.sock')); waited += 20) await sleep(20)
+    for (const args of warmUps) await run(args)
+    daemon.kill('SIGTERM')
+    await ended
+    for (let index = 0; index < runs; index += 1) {
+      for (const name of readdirSync(join(scratch, String(index)))) {
+        const made = join(scratch, String(index), name)
         const best = join(caches, name)
-        if (!existsSync(best) || statSync(best).size < statSync(join(made, name)).size) copyFileSync(join(made, name), best)
+        if (!existsSync(best) || statSync(best).size < statSync(made).size) copyFileSync(made, best)
       }
     }
   } finally {
@@ -107,7 +145,7 @@ const buildAll = async (): Promise<void> => {
     rmSync(fresh, { recursive: true, force: true })
     rmSync(old, { recursive: true, force: true })
   }
-  writeCaches(cacheOf(dist))
+  await writeCaches(cacheOf(dist))
 }
 
 const cacheOf = (dist: string): string => join(dist, 'cache', `${process.version}-${process.arch}`)

@@ -11,5 +11,7 @@ interface Entry {
 const slow = ['pino', 'execa', 'fast-xml-parser', 'json-rpc-2.0', 'prom-client', 'cli-table3'] as const
 
 export const entries: Readonly<Record<string, Entry>> = {
+  smctl: { source: 'cli/smctl/main.ts', kind: 'program', banned: [...slow, 'zod'] },
+  smd: { source: 'cli/smd.ts', kind: 'program', banned: ['pino', 'execa', 'fast-xml-parser', 'prom-client', 'commander', 'cli-table3'] },
   xe: { source: 'cli/xe/main.ts', kind: 'program', banned: [...slow, 'zod', 'commander'] },
 }

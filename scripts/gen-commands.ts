@@ -34,14 +34,14 @@ const kindOf = (name: string, schema: Schema): ParameterKind => {
 const parameterOf = (method: string, name: string, schema: Schema, required: boolean): Parameter => {
   if (schema.description === undefined) throw new Error(`${method}: parameter ${name} has no description`)
   const kind = kindOf(name, schema)
-  const fallback = kind === 'text' || kind === 'choice' || kind === 'integer' || kind === 'number' ? schema.default : undefined
+  const fallback = typeof schema.default === 'string' || (typeof schema.default === 'number' && kind !== 'size') ? String(schema.default) : ''
   return {
     name,
     kind,
     required,
     says: schema.description,
     ...(schema.enum === undefined ? {} : { choices: schema.enum.map(String) }),
-    ...(fallback === undefined || fallback === '' ? {} : { fallback: String(fallback) }),
+    ...(fallback === '' ? {} : { fallback }),
   }
 }
 

@@ -9,4 +9,4 @@ process.on('exit', () => {
   for (const [name, { script }] of launch.loaded) writeFileSync(join(directory, name), script.createCachedData())
 })
 process.argv.splice(2)
-launch(entry, args)
+launch(entry, args, entry === 'smd' ? 'runDaemon' : 'main')

@@ -27,9 +27,6 @@ export interface Extra {
   readonly name: string
   readonly argument?: string
   readonly says: string
-  readonly hidden?: true
-  /** Further words may look like options. */
-  readonly raw?: true
   readonly run: (words: readonly string[], options: GlobalOptions) => Promise<void>
 }
 
@@ -58,11 +55,14 @@ const placeholder: Readonly<Record<Parameter['kind'], string>> = {
   text: '<text>', size: '<size>', integer: '<number>', number: '<number>', flag: '', choice: '<word>', list: '<text>', config: '<key=value>', json: '<json>',
 }
 
+/** Of an option that may be repeated: all its texts. */
+const collect = (text: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), text]
+
 const optionOf = (parameter: Parameter): Option => {
   const value = placeholder[parameter.kind]
   const option = new Option(`${optionName(parameter.name)}${value === '' ? '' : ` ${value}`}`, `${parameter.says}${parameter.fallback === undefined ? '' : ` (default: ${parameter.fallback})`}`)
   if (parameter.choices !== undefined) option.choices([...parameter.choices])
-  if (parameter.kind === 'list') option.argParser((text: string, before: readonly string[] = []) => [...before, text])
+  if (parameter.kind === 'list') option.argParser(collect)
   return parameter.required ? option.makeOptionMandatory() : option
 }
 
@@ -85,7 +85,7 @@ const addCall = (noun: Program, command: Command, onAsked: (asked: Asked) => Pro
   }
   if (takesConfig) {
     program.argument('[key=value...]', 'dconf: how this host reaches the SR; key=@file and key=- keep secrets off the command line')
-    program.addOption(new Option('--config <key=value>', 'the same, as an option').argParser((text: string, before: readonly string[] = []) => [...before, text]))
+    program.addOption(new Option('--config <key=value>', 'the same, as an option').argParser(collect))
   }
   const options = command.parameters.filter(({ name, kind }) => kind !== 'config' && !command.positionals.includes(name))
   for (const parameter of options) program.addOption(optionOf(parameter))
@@ -127,14 +127,13 @@ Exit status: 0, or the errno of the error: EPERM 1, EIO 5, EBUSY 16, EEXIST 17, 
   for (const { flags, says } of globalOptions) program.addOption(new Option(flags, says))
   const needed = wanted(words)
   for (const name of nouns) {
-    const noun = program.command(name).description(nounSays[name] ?? `Calls about ${name}`)
+    const noun = program.command(name).description(nounSays[name] ?? `Calls about ${name}`).helpCommand(false)
     if (!needed.includes(name)) continue
     for (const command of commands.filter((candidate) => candidate.noun === name)) addCall(noun, command, onAsked)
   }
-  for (const { name, argument, says, hidden, raw, run } of extras) {
-    const extra = program.command(name, { hidden: hidden === true }).description(says)
+  for (const { name, argument, says, run } of extras) {
+    const extra = program.command(name).description(says)
     if (argument !== undefined) extra.argument(argument)
-    if (raw === true) extra.allowUnknownOption().helpOption(false)
     extra.action(async () => run(extra.args, extra.optsWithGlobals<GlobalOptions>()))
   }
   return program

@@ -1,10 +1,11 @@
 /** Blocks as text: aligned columns without frames, headings bold on a terminal that wants it. */
+import { isatty } from 'node:tty'
 import { oneLine } from '../output.ts'
 import type { Block } from './views.ts'
 
 /** Colour only for people: on a terminal, and not when NO_COLOR is set (no-color.org) or the terminal is dumb. */
-export const wantsColour = (stream: { readonly isTTY?: boolean }, env: Readonly<Record<string, string | undefined>>): boolean =>
-  stream.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb'
+export const wantsColour = (env: Readonly<Record<string, string | undefined>>, terminal = isatty(1)): boolean =>
+  terminal && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb'
 
 const bold = (text: string): string => `\u001b[1m${text}\u001b[22m`
 

@@ -29,8 +29,10 @@ const readSecret = (key: string, source: string): string => {
 }
 
 export interface Secrets {
-  /** Asks at the terminal without showing what is typed; undefined when there is no terminal. */
-  readonly ask: ((key: string) => Promise<string>) | undefined
+  /** Whether standard input is a terminal, where one can ask. */
+  readonly interactive: () => boolean
+  /** Asks there without showing what is typed. */
+  readonly ask: (key: string) => Promise<string>
   readonly warn: (sentence: string) => void
 }
 
@@ -40,7 +42,7 @@ const looksSecret = /pass|secret|token/i
 const readConfig = async (words: readonly string[], secrets: Secrets): Promise<Readonly<Record<string, string>>> => {
   const values = new Map<string, string>()
   const remedy = 'Write each parameter as key=value, like location=/srv/disks'
-  if (words.filter((word) => word.endsWith('=-')).length > 1 && secrets.ask === undefined) {
+  if (words.filter((word) => word.endsWith('=-')).length > 1 && !secrets.interactive()) {
     throw wrong('device_config', 'only one value can come from standard input', 'Use key=@<file> for the others')
   }
   for (const word of words) {
@@ -49,7 +51,7 @@ const readConfig = async (words: readonly string[], secrets: Secrets): Promise<R
     if (at < 1 || !/^[A-Za-z_][\w.-]*$/.test(key)) throw wrong('device_config', `${JSON.stringify(at < 0 ? word : key)} is not of the form key=value`, remedy)
     if (values.has(key)) throw wrong(`device_config.${key}`, 'is given twice', 'Give each parameter once; several devices are separated by commas')
     const text = word.slice(at + 1)
-    if (text === '-') values.set(key, secrets.ask === undefined ? readSecret(key, '-') : await secrets.ask(key))
+    if (text === '-') values.set(key, secrets.interactive() ? await secrets.ask(key) : readSecret(key, '-'))
     else if (text.startsWith('@@')) values.set(key, text.slice(1))
     else if (text.startsWith('@')) values.set(key, readSecret(key, text.slice(1)))
     else {

@@ -44,17 +44,18 @@ const decodeReference = (name: string): string => {
 
 const decode = (text: string): string => text.replace(/&([^;&\s]{0,16});?/g, (_, name: string) => decodeReference(name))
 
-/** fast-xml-parser with order kept: each node is one key with its children, or text. */
-type Node = Readonly<Record<string, unknown>>
+/** fast-xml-parser with order kept: each node is one key with its children, or text under `#text`. */
+type Node = Readonly<Record<string, readonly Node[] | string>>
 
 const nameOf = (node: Node): string => Object.keys(node).find((key) => key !== ':@') ?? ''
 const childrenOf = (node: Node): readonly Node[] => node[nameOf(node)] as readonly Node[]
+const plainText = (node: Node): string => String(node['#text'] as string | undefined ?? '')
 
 const textOf = (key: string, nodes: readonly Node[]): string => {
   const parts = nodes.map((node) => {
     const name = nameOf(node)
-    if (name === '#text') return decode(String(node['#text']))
-    if (name === '#cdata') return childrenOf(node).map((part) => String(part['#text'] ?? '')).join('')
+    if (name === '#text') return decode(plainText(node))
+    if (name === '#cdata') return childrenOf(node).map(plainText).join('')
     return refuse(`holds an element inside <${key}>: values are plain text`)
   })
   const value = parts.join('').trim()
@@ -63,7 +64,7 @@ const textOf = (key: string, nodes: readonly Node[]): string => {
   return value
 }
 
-const isLayout = (node: Node): boolean => nameOf(node) === '#text' && String(node['#text']).trim() === ''
+const isLayout = (node: Node): boolean => nameOf(node) === '#text' && plainText(node).trim() === ''
 
 /**
  * Reads a dconf string into its parameters, values trimmed. Every refusal is `invalidArgument` (EINVAL) and names what was

@@ -9,7 +9,6 @@ import type { Result } from '../../core/methods/index.ts'
 import { openCaller, type Caller } from '../caller.ts'
 import { catchSignals } from '../interrupt.ts'
 import { exitStatus, failureText, oneLine, writeErr, writeOut } from '../output.ts'
-import { readSettings } from '../settings.ts'
 import { findXeCommand, readArguments, type XeCommand } from './arguments.ts'
 import { answerXml, driverInfoXml } from './answers.ts'
 import { readDconf } from './dconf.ts'
@@ -31,7 +30,7 @@ const readStandardInput = (): string => {
 type Work = (caller: Caller, signal: AbortSignal) => Promise<string>
 
 const describeDriver = (type: string, render: (driver: Result<'Driver.list'>['drivers'][number]) => string | Promise<string>): Work => async (caller, signal) => {
-  const { drivers } = (await caller.call('Driver.list', {}, { signal })) as Result<'Driver.list'>
+  const { drivers } = (await caller.callByName('Driver.list', {}, { signal })) as Result<'Driver.list'>
   const driver = drivers.find((candidate) => candidate.type === type)
   if (driver === undefined) {
     throw new StorageError('invalidArgument', `There is no SR type ${JSON.stringify(type)}`, { layer: 'cli', remedy: `The known types are: ${drivers.map((known) => known.type).join(', ')}` })
@@ -49,7 +48,7 @@ const warnAbout = (who: string, { vdis }: Result<'SR.scan'>): void => {
 const callOf = (who: string, type: string, command: XeCommand, dconf: string, rest: readonly string[]): Work => async (caller, signal) => {
   const deviceConfig = await readDconf(dconf === '-' ? readStandardInput() : dconf)
   const params = readArguments(command, rest, type, deviceConfig)
-  const result = await caller.call(command.method, params, { signal, place: { type, deviceConfig } })
+  const result = await caller.callByName(command.method, params, { signal, place: { type, deviceConfig } })
   if (command.method === 'SR.scan') warnAbout(who, result as Result<'SR.scan'>)
   return answerXml(command.method, result)
 }
@@ -74,7 +73,7 @@ export const main = async ([type = '', ...args]: readonly string[]): Promise<num
     if (typeof work === 'string') {
       writeOut(work)
     } else {
-      caller = await openCaller(readSettings())
+      caller = await openCaller()
       writeOut(await work(caller, interrupt.signal))
     }
   } catch (thrown) {
