@@ -1,23 +1,220 @@
-/** The lab proves itself before anybody relies on it. */
-import { readFileSync } from 'node:fs'
+/** The lab proves itself before anybody relies on it; its cases are also the shortest examples of each fixture. */
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { must } from '../fixtures/tool.ts'
+import { assertClean, leftovers } from '../fixtures/clean.ts'
+import { faultyDisk } from '../fixtures/faulty-disk.ts'
+import { iscsiInitiator } from '../fixtures/iscsi.ts'
+import { lioTarget } from '../fixtures/lio.ts'
+import { loopDevice } from '../fixtures/loop.ts'
+import { fillPool, poolUse, thinPool, thinVolume, volumeGroup } from '../fixtures/lvm.ts'
+import { multipathDaemon } from '../fixtures/multipath.ts'
+import { blackHole } from '../fixtures/network.ts'
+import { nfsServer, type NfsVersion } from '../fixtures/nfs.ts'
+import { scsiDisk } from '../fixtures/scsi-debug.ts'
+import { tgtTarget } from '../fixtures/tgt.ts'
+import { having, labDisk, must, settle, sizeOf, tool, unmount, waitFor } from '../fixtures/tool.ts'
 import { suite } from '../suite.ts'
 
-const mib = 1024 * 1024
+const MiB = 1024 * 1024
+
+const read = (device: string, more: readonly string[] = []) => tool(['dd', `if=${device}`, 'of=/dev/null', 'bs=4096', 'count=1', 'iflag=direct', ...more])
+
+const mountNfs = async (remote: string, version: NfsVersion, use: (point: string) => Promise<void>): Promise<void> => {
+  const point = '/mnt/lab-nfs'
+  mkdirSync(point, { recursive: true })
+  await must(['mount', '-t', 'nfs', '-o', `vers=${version},retry=0,soft,timeo=100,retrans=3`, remote, point])
+  try {
+    await use(point)
+  } finally {
+    await unmount(point)
+  }
+}
 
 export default suite({
   name: 'lab-self',
   driver: 'lab',
-  disks: [512 * mib],
+  disks: [512 * MiB, 512 * MiB],
   cases: [
     {
-      name: 'is a machine of its own, with the blank disk that was asked for',
+      name: 'the guest is a machine of its own, with the blank disks that were asked for',
       async run() {
-        if (hostname() !== 'lab-a') throw new Error(`It is called ${hostname()}`)
-        const size = Number((await must(['blockdev', '--getsize64', '/dev/disk/by-id/virtio-labdisk0'])).trim())
-        if (size !== 512 * mib) throw new Error(`The disk has ${size} bytes`)
-        if (!readFileSync('/proc/version', 'utf8').includes('Debian')) throw new Error('This is not the kernel of the lab')
+        assert.equal(hostname(), 'lab-a')
+        for (const index of [0, 1]) assert.equal(await sizeOf(labDisk(index)), 512 * MiB)
+        assert.equal((await must(['wipefs', labDisk(0)])).trim(), '')
+        assert.match(readFileSync('/proc/version', 'utf8'), /Debian/)
+      },
+    },
+    {
+      name: 'what is left behind is seen',
+      async run() {
+        const loop = await loopDevice(8 * MiB)
+        try {
+          assert.deepEqual(await leftovers(), [`loop device: ${loop.path}`])
+        } finally {
+          await loop.dispose()
+        }
+        await assertClean()
+      },
+    },
+    {
+      name: 'a loop device grows',
+      run: () => having(loopDevice(8 * MiB), async (loop) => {
+        await loop.grow(16 * MiB)
+        assert.equal(await sizeOf(loop.path), 16 * MiB)
+      }),
+    },
+    {
+      name: 'LVM makes, extends and reports volumes',
+      run: () => having(volumeGroup('labvg', [labDisk(0), labDisk(1)]), async () => {
+        await must(['lvcreate', '-y', '-L', '32m', '-n', 'one', 'labvg'])
+        await must(['lvextend', '-L', '48m', 'labvg/one'])
+        const report = JSON.parse(await must(['lvs', '--reportformat', 'json', '--units', 'b', '--nosuffix', '-o', 'lv_name,lv_size', 'labvg'])) as { readonly report: readonly [{ readonly lv: readonly unknown[] }] }
+        assert.deepEqual(report.report[0].lv, [{ lv_name: 'one', lv_size: String(48 * MiB) }])
+      }),
+    },
+    {
+      name: 'a thin pool makes snapshots, runs full with an error, and recovers when it is extended',
+      run: () => having(volumeGroup('labvg', [labDisk(0)]), async () => {
+        await thinPool({ group: 'labvg', name: 'pool', sizeMiB: 64 })
+        const volume = await thinVolume('labvg', 'pool', 'one', 128)
+        await must(['lvcreate', '-y', '-kn', '-s', '-n', 'snap', 'labvg/one'])
+        await fillPool('labvg', 'pool', volume)
+        assert.ok(await poolUse('labvg', 'pool') > 99)
+        assert.match(await must(['lvs', '--noheadings', '-o', 'lv_health_status', 'labvg/pool']), /out_of_data/)
+        await must(['lvextend', '-L', '+160m', 'labvg/pool'])
+        await must(['dd', 'if=/dev/zero', `of=${volume}`, 'bs=1M', 'count=128', 'oflag=direct'])
+      }),
+    },
+    {
+      name: 'a disk goes bad while it is in use: dead, failing writes, lying, bad sectors, hanging, and good again',
+      run: () => having(faultyDisk('labbad', labDisk(0)), async (disk) => {
+        const write = (text: string) => tool(['dd', `of=${disk.path}`, 'bs=4096', 'conv=sync', 'oflag=direct'], { stdin: text })
+        const begin = async (): Promise<string> => (await must(['dd', `if=${disk.path}`, 'bs=4096', 'count=1', 'iflag=direct'])).slice(0, 5)
+        assert.equal((await write('first')).code, 0)
+        await disk.become('failingWrites')
+        assert.match((await write('never')).stderr, /Input\/output error/)
+        assert.equal(await begin(), 'first')
+        await disk.become('lying')
+        assert.equal((await write('lost.')).code, 0)
+        await disk.become('dead')
+        assert.match((await read(disk.path)).stderr, /Input\/output error/)
+        await disk.badSectors(2048, 8)
+        assert.equal(await begin(), 'first')
+        assert.match((await read(disk.path, ['skip=256'])).stderr, /Input\/output error/)
+        await disk.become('good')
+        assert.equal(await begin(), 'first')
+        await disk.hang()
+        let answered = false
+        const reading = read(disk.path).then(({ code }) => {
+          answered = true
+          return code
+        })
+        await waitFor('the reader to sleep in the kernel', async () => /^D/m.test(await must(['ps', '-C', 'dd', '-o', 'stat='])))
+        assert.equal(answered, false)
+        await disk.resume()
+        assert.equal(await reading, 0)
+      }),
+    },
+    {
+      name: 'a SCSI disk has a medium error where it was asked for',
+      run: () => having(scsiDisk(16, 4096), async (disk) => {
+        assert.equal((await read(disk.path)).code, 0)
+        assert.notEqual((await read(disk.path, ['skip=512'])).code, 0)
+      }),
+    },
+    {
+      name: 'NFS 4.2 mounts, locks and punches holes',
+      run: () => having(nfsServer({ exports: [{ name: 'sr' }], device: labDisk(0) }), (server) =>
+        mountNfs(server.remote('sr'), '4.2', async (point) => {
+          writeFileSync(`${point}/file`, Buffer.alloc(MiB, 1))
+          await must(['flock', '-x', `${point}/file`, 'true'])
+          await must(['fallocate', '-p', '-o', '0', '-l', String(MiB / 2), `${point}/file`])
+          assert.equal(Number((await must(['stat', '-c', '%b', `${server.folder('sr')}/file`])).trim()) * 512, MiB / 2)
+        })),
+    },
+    {
+      name: 'NFS 3 mounts and locks',
+      run: () => having(nfsServer({ versions: ['3'], exports: [{ name: 'sr' }], device: labDisk(0) }), (server) =>
+        mountNfs(server.remote('sr', '3'), '3', async (point) => {
+          assert.match(readFileSync('/proc/mounts', 'utf8'), new RegExp(`${point} nfs .*vers=3`))
+          writeFileSync(`${point}/file`, 'text')
+          await must(['flock', '-x', `${point}/file`, 'true'])
+          assert.equal(readFileSync(`${server.folder('sr')}/file`, 'utf8'), 'text')
+        })),
+    },
+    {
+      name: 'an NFS export that is not there, and a server that stops and starts',
+      run: () => having(nfsServer({ exports: [{ name: 'sr' }], device: labDisk(0) }), async (server) => {
+        const missing = await tool(['mount', '-t', 'nfs', '-o', 'vers=4.2,retry=0', server.remote('other'), '/mnt'])
+        assert.equal(missing.code, 32)
+        assert.match(missing.stderr, /No such file or directory/)
+        await server.stop()
+        const refused = await tool(['mount', '-t', 'nfs', '-o', 'vers=4.2,retry=0', server.remote('sr'), '/mnt'])
+        assert.match(refused.stderr, /Connection refused/)
+        await server.start()
+        await mountNfs(server.remote('sr'), '4.2', async (point) => writeFileSync(`${point}/again`, ''))
+      }),
+    },
+    {
+      name: 'an iSCSI login to LIO with CHAP brings the LUNs, by their serials; wrong credentials are refused',
+      async run() {
+        const chap = { user: 'reader', password: 'lab-secret-12' }
+        const mutual = { user: 'target', password: 'other-secret-34' }
+        const iqn = 'iqn.2024-01.org.example:lab.lio'
+        await having(lioTarget({ iqn, luns: [{ number: 0, size: 32 * MiB }, { number: 1, size: 64 * MiB }], chap, mutual }), (target) =>
+          having(iscsiInitiator(), async (initiator) => {
+            const portal = '127.0.0.1:3260'
+            assert.deepEqual(await initiator.discover(portal), [iqn])
+            await assert.rejects(initiator.login(iqn, portal, { ...chap, password: 'not-the-one-56' }), /status 24/)
+            await initiator.login(iqn, portal, chap, mutual)
+            const link = (lun: number): string => `/dev/disk/by-path/ip-${portal}-iscsi-${iqn}-lun-${lun}`
+            assert.equal(await sizeOf(link(1)), 64 * MiB)
+            const page = await must(['sg_inq', '-p', '0x80', link(1)])
+            assert.ok(page.includes(target.serialOf(1)))
+            target.unmap(1)
+            assert.notEqual((await read(link(1))).code, 0)
+            await initiator.logout(iqn)
+          }))
+      },
+    },
+    {
+      name: 'a tgt target vanishes, I/O fails, and all is well when it is back',
+      async run() {
+        const iqn = 'iqn.2024-01.org.example:lab.tgt'
+        await having(loopDevice(32 * MiB), (disk) =>
+          having(tgtTarget({ iqn, luns: [{ path: disk.file, serial: 'LAB00001' }] }), (target) =>
+            having(iscsiInitiator(), async (initiator) => {
+              assert.deepEqual(await initiator.discover(target.portal), [iqn])
+              await initiator.login(iqn, target.portal)
+              const device = `/dev/disk/by-path/ip-${target.portal}-iscsi-${iqn}-lun-1`
+              assert.equal((await read(device)).code, 0)
+              await target.vanish()
+              assert.match((await read(device)).stderr, /Input\/output error/)
+              await target.comeBack()
+              await waitFor('the disk to answer again', async () => (await read(device)).code === 0)
+            })))
+      },
+    },
+    {
+      name: 'multipath keeps a LUN alive while one of its paths is a black hole',
+      async run() {
+        const iqn = 'iqn.2024-01.org.example:lab.mp'
+        await having(lioTarget({ iqn, luns: [{ number: 0, size: 32 * MiB }], portals: ['127.0.0.1:3260', '127.0.0.2:3260'] }), () =>
+          having(multipathDaemon(), (multipath) =>
+            having(iscsiInitiator(), async (initiator) => {
+              await initiator.discover('127.0.0.1:3260')
+              for (const portal of ['127.0.0.1:3260', '127.0.0.2:3260']) await initiator.login(iqn, portal)
+              const wwid = (await must(['/lib/udev/scsi_id', '-g', '-u', `/dev/disk/by-path/ip-127.0.0.1:3260-iscsi-${iqn}-lun-0`])).trim()
+              const map = await multipath.map(wwid, 2)
+              await having(blackHole('127.0.0.2', 3260), async () => {
+                assert.equal((await read(map)).code, 0)
+                await waitFor('the path to be failed', async () => (await must(['multipath', '-ll'])).includes('failed'))
+                assert.equal((await read(map)).code, 0)
+              })
+              await waitFor('both paths to be back', async () => !(await must(['multipath', '-ll'])).includes('failed'))
+              await settle()
+            })))
       },
     },
   ],
