@@ -10,6 +10,7 @@ import { StorageError } from '../core/errors.ts'
 import type { Host, Log, Scanner } from '../core/ports.ts'
 import { builtinDrivers } from '../drivers/registry.gen.ts'
 import { systemClock } from '../host/clock.ts'
+import { createExclusive } from '../host/exclusive.ts'
 import { createFiles } from '../host/files/files.ts'
 import { bootId, hostId } from '../host/identity.ts'
 import { createKernelLocks } from '../host/kernel-locks.ts'
@@ -81,6 +82,7 @@ export const composeEngine = async (options: ComposeOptions): Promise<Engine> =>
     run: createRun(log),
     files: createFiles(),
     scanner: options.scanner,
+    exclusive: createExclusive(join(stateDirectory, 'locks')),
   }
   return createEngine({
     drivers,

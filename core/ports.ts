@@ -127,6 +127,13 @@ export interface Scanner {
   readonly texts: ScanTexts
 }
 
+/**
+ * A lock of this host by name, for what only one process of it may do at a time (one iscsiadm, one look at who still needs a
+ * session). Held beside the locks of a call, for a moment; released by the kernel when the process dies. Waits up to `waitMs`,
+ * then fails with inProgress and says who holds it. `name` becomes a file name.
+ */
+export type Exclusive = (name: string, purpose: string, waitMs: number, signal: AbortSignal) => Promise<Release>
+
 /** The machine, as one value: drivers get at it through their context only, so that tests can put a model in its place. */
 export interface Host {
   /** Names this machine in locks on shared storage. */
@@ -138,6 +145,7 @@ export interface Host {
   readonly run: Run
   readonly files: Files
   readonly scanner: Scanner
+  readonly exclusive: Exclusive
 }
 
 /** Lock scopes, taken in this order: an SR before its VDIs, VDIs in the order of their uuids. */
