@@ -9,7 +9,8 @@ import { checkDriver } from '../../../core/define-driver.ts'
 import { createEngine } from '../../../core/engine.ts'
 import { StorageError } from '../../../core/errors.ts'
 import { createLockTable } from '../../../core/lock-table.ts'
-import type { Command, Files, Host, Locks, Log, Run, RunResult } from '../../../core/ports.ts'
+import type { SrUuid } from '../../../core/ids.ts'
+import type { Command, Exclusive, Files, Host, Locks, Log, Run, RunResult } from '../../../core/ports.ts'
 import { createModelFiles, type Namespace } from './files.ts'
 import { createProcess, systemError, type Fault, type ModelProcess, type ProcessWatch } from './process.ts'
 import { copyRecords, createModelRecords, emptyRecords, type RecordState } from './records.ts'
@@ -136,6 +137,13 @@ const createModelLocks = (host: ModelHost, process: ModelProcess): Locks => ({
   forget: (sr) => host.locks.forget(sr),
 })
 
+const createModelExclusive = (host: ModelHost, process: ModelProcess): Exclusive => async (name, purpose, waitMs, signal) => {
+  // The table is asked for an SR that no uuid can name.
+  const held = await host.locks.acquire({ sr: `host lock ${name}` as SrUuid, srMode: 'exclusive', vdis: [], purpose }, waitMs, signal)
+  process.atDeath(() => held.release())
+  return held
+}
+
 export interface ModelEngine extends Engine {
   readonly process: ModelProcess
   readonly files: Files
@@ -162,6 +170,7 @@ export const startEngine = (machine: Machine, host: ModelHost, settings: EngineS
     run: createModelRun(machine, host, process),
     files,
     scanner: createModelScanner(files, settings.formats ?? {}),
+    exclusive: createModelExclusive(host, process),
   }
   const engine = createEngine({
     drivers: registryOf(settings.driver), host: port, locks: createModelLocks(host, process), records: createModelRecords(records, process, host.bootId),
