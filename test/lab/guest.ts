@@ -1,12 +1,11 @@
 /** A guest as functions: boot it, run things in it, cut its power, boot it again with the same disks, stop it. */
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { openChannel, type Channel, type ExecOptions, type ExecResult } from './channel.ts'
 import { labFailure } from './failure.ts'
 import { ensureKernel } from './kernel.ts'
-import { machineFiles, monitorCommand, prepareFiles, startMachine, tailOf, type MachineFiles, type MachineOptions } from './machine.ts'
+import { machineFiles, monitorCommand, newFolder, prepareFiles, startMachine, tailOf, type MachineFiles, type MachineOptions } from './machine.ts'
 import { settings } from './settings.ts'
 
 export interface Guest {
@@ -98,7 +97,7 @@ export const boot = async (options: BootOptions = {}): Promise<Guest> => {
   const { say = () => undefined, name = 'lab-a', cpus = defaults.cpus, memoryMiB = defaults.memoryMiB, disks = [], net } = options
   const machine: MachineOptions = { name, cpus, memoryMiB, disks, ...(net === undefined ? {} : { net }) }
   holdSignals()
-  const files = machineFiles(mkdtempSync(join(tmpdir(), 'lab-')))
+  const files = machineFiles(newFolder())
   live.set(files.folder, () => rmSync(files.folder, { recursive: true, force: true }))
   await prepareFiles(files, machine)
   let power: Power | undefined
@@ -149,7 +148,7 @@ export const boot = async (options: BootOptions = {}): Promise<Guest> => {
 
 /** Two guests, lab-a (10.77.0.1) and lab-b (10.77.0.2), on a net of their own. One vCPU each: more than cores is slower. */
 export const bootPair = async (options: BootOptions = {}): Promise<{ readonly guests: readonly [Guest, Guest]; stop(keep?: boolean): Promise<void> }> => {
-  const wires = mkdtempSync(join(tmpdir(), 'lab-net-'))
+  const wires = newFolder()
   holdSignals()
   live.set(wires, () => rmSync(wires, { recursive: true, force: true }))
   const one = (name: string, number: number, other: string): Promise<Guest> => boot({

@@ -1,7 +1,8 @@
 /** One QEMU: its command line, its files in one folder, its monitor. Knows nothing of what runs inside. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, symlinkSync, truncateSync, writeFileSync, copyFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, symlinkSync, truncateSync, writeFileSync, copyFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { labFailure } from './failure.ts'
@@ -32,6 +33,8 @@ export const machineFiles = (folder: string) => ({
   port: (index: number) => join(folder, `p${index}.sock`),
   disk: (index: number) => join(folder, `disk${index}.raw`),
 })
+/** A new folder of a machine, private to the user. Below the system's folder for temporary files, because of that limit. */
+export const newFolder = (): string => mkdtempSync(join(tmpdir(), 'storage-lab-'))
 export type MachineFiles = ReturnType<typeof machineFiles>
 
 const inside = join(import.meta.dirname, 'inside')

@@ -1,13 +1,12 @@
 /** Warm guests for development: started once, used by many short commands, stopped by name. Each checkout has its own. */
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openChannel, type Channel } from './channel.ts'
 import { labFailure } from './failure.ts'
 import { ensureKernel } from './kernel.ts'
-import { machineFiles, portCount, prepareFiles, startMachine, tailOf, type MachineFiles, type MachineOptions } from './machine.ts'
+import { machineFiles, newFolder, portCount, prepareFiles, startMachine, tailOf, type MachineFiles, type MachineOptions } from './machine.ts'
 import { settings } from './settings.ts'
 
 interface WarmGuest {
@@ -51,7 +50,7 @@ export const up = async (options: MachineOptions, say: (line: string) => void): 
   if (before !== undefined && alive(before)) throw labFailure(`The guest ${name} is up already. Stop it: npm run lab -- down --name ${name}`)
   if (before !== undefined) forget(name, before)
   const kernel = await ensureKernel(say)
-  const files = machineFiles(mkdtempSync(join(tmpdir(), 'lab-')))
+  const files = machineFiles(newFolder())
   await prepareFiles(files, options)
   const child = startMachine(kernel, files, options, true)
   const guest: WarmGuest = { pid: child.pid ?? 0, started: startTime(child.pid ?? 0) ?? '', folder: files.folder }
@@ -69,6 +68,7 @@ const running = (name: string): { readonly guest: WarmGuest; readonly files: Mac
   const files = machineFiles(guest.folder)
   const dead = whyDead(name, guest, files)()
   if (dead !== undefined) throw labFailure(dead)
+  if (!existsSync(guest.folder)) throw labFailure(`The folder of the warm guest ${name}, ${guest.folder}, was removed by somebody. Start anew: npm run lab -- down --name ${name}; npm run lab -- up --name ${name}`)
   return { guest, files }
 }
 
