@@ -15,6 +15,7 @@ import { serviceOperations } from './operations/service.ts'
 import { srOperations } from './operations/sr.ts'
 import { vdiOperations } from './operations/vdi.ts'
 import type { Clock, Host, HostRecords, Locks, Log } from './ports.ts'
+import { hideInError } from './secrets.ts'
 import { createSrHandles } from './sr-handles.ts'
 import { createTasks } from './tasks.ts'
 
@@ -97,16 +98,25 @@ export const createEngine = (options: EngineOptions): Engine => {
     ...serviceOperations(async (method, params, signal, onProgress) => callByName(method, params, { signal, onProgress })),
   }
 
-  /** Values that must not appear in any log line of this call: whatever the dconf schema marks as secret. */
-  const secretsOf = async (params: Readonly<Record<string, unknown>>, place: CallOptions['place']): Promise<readonly string[]> => {
-    const config = (params['device_config'] ?? place?.deviceConfig) as Readonly<Record<string, string>> | undefined
-    const type = textOf(params, 'type') ?? place?.type
+  const secretsIn = async (type: string | undefined, config: Readonly<Record<string, string>> | undefined): Promise<readonly string[]> => {
     if (config === undefined || type === undefined || !options.drivers.types.includes(type)) return []
     const driver = await options.drivers.load(type)
     return secretKeys(driver.dconf).flatMap((key) => {
       const value = config[key]
       return value === undefined || value === '' ? [] : [value]
     })
+  }
+
+  /** Values that must not appear in any log line or error of this call: whatever the dconf schema marks as secret, wherever the dconf comes from. */
+  const secretsOf = async (params: Readonly<Record<string, unknown>>, place: CallOptions['place']): Promise<readonly string[]> => {
+    const sr = textOf(params, 'sr_uuid') as SrUuid | undefined
+    const record = sr === undefined ? undefined : records.sr(sr)
+    const found = await Promise.all([
+      secretsIn(textOf(params, 'type'), params['device_config'] as Readonly<Record<string, string>> | undefined),
+      secretsIn(place?.type, place?.deviceConfig),
+      secretsIn(record?.type, record?.deviceConfig),
+    ])
+    return [...new Set(found.flat())]
   }
 
   const run = async (call: Call, method: MethodName, params: Readonly<Record<string, unknown>>): Promise<unknown> => {
@@ -165,11 +175,12 @@ export const createEngine = (options: EngineOptions): Engine => {
     let outcome = 'ok'
     let sr: string | undefined
     let callLog = log
+    let secrets: readonly string[] = []
     let work: Promise<unknown> | undefined
     try {
       const params = completed(name, parseParams(name, raw))
       sr = textOf(params, 'sr_uuid')
-      const secrets = params['device_config'] === undefined && given.place === undefined ? [] : await secretsOf(params, given.place)
+      secrets = await secretsOf(params, given.place)
       callLog = log.child({ call_id: callId, method: name, ...(sr === undefined ? {} : { sr_uuid: sr }) }, secrets)
       const call: Call = Object.assign(state, {
         engine, method: name, callId, signal: controller.signal, log: callLog, place: given.place,
@@ -187,7 +198,7 @@ export const createEngine = (options: EngineOptions): Engine => {
       }
       return result
     } catch (thrown) {
-      const error = toStorageError(thrown, 'engine')
+      const error = hideInError(toStorageError(thrown, 'engine'), secrets)
       outcome = error.kind
       const facts = { kind: error.kind, ...error.facts.details, ...(error.facts.layer === undefined ? {} : { layer: error.facts.layer }), ...(error.kind === 'driverBug' ? { err: error } : {}) }
       if (error.kind === 'driverBug') callLog.error(facts, error.message)

@@ -1,19 +1,13 @@
 /** The log port on pino: one JSON object a line, call ids on every line, secrets replaced wherever they stand. */
 import type { Log, LogFacts } from '../core/ports.ts'
+import { hideSecrets } from '../core/secrets.ts'
 import type { Logger } from 'pino'
 
-const masked = '***'
-
-/** Replaces secret values in any string of the facts, however deep: a tool's stderr may repeat what it was given. */
-const redact = (value: unknown, secrets: readonly string[], depth = 0): unknown => {
-  if (typeof value === 'string') return secrets.reduce((text, secret) => text.replaceAll(secret, masked), value)
-  if (depth > 6 || value === null || typeof value !== 'object') return value
-  if (value instanceof Error) {
-    const { name, message, stack } = value
-    return redact({ type: name, message, ...(stack === undefined ? {} : { stack }) }, secrets, depth + 1)
-  }
-  if (Array.isArray(value)) return value.map((item) => redact(item, secrets, depth + 1))
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redact(item, secrets, depth + 1)]))
+/** Errors say nothing of themselves in JSON. */
+const plain = (value: unknown): unknown => {
+  if (!(value instanceof Error)) return value
+  const { name, message, stack } = value
+  return { type: name, message, ...(stack === undefined ? {} : { stack }) }
 }
 
 type Level = 'debug' | 'info' | 'warn' | 'error'
@@ -26,19 +20,26 @@ export const silentLog: Log = {
   child: () => silentLog,
 }
 
-/** Children are plain objects merged at the time of writing: most calls write no line, so none is built for them. */
-export const pinoLog = (logger: Logger, facts: LogFacts = {}, secrets: readonly string[] = []): Log => {
+/**
+ * Children are plain objects merged at the time of writing: most calls write no line, so none is built for them. A secret
+ * that one child was told of is hidden by all, for good: tools are logged by the host, which knows nothing of calls.
+ */
+export const pinoLog = (logger: Logger, facts: LogFacts = {}, secrets: Set<string> = new Set()): Log => {
   const write = (level: Level) => (more: LogFacts, message: string): void => {
     if (!logger.isLevelEnabled(level)) return
-    const line = { ...facts, ...more }
-    logger[level](redact(line, secrets) as LogFacts, redact(message, secrets) as string)
+    const line = Object.fromEntries(Object.entries({ ...facts, ...more }).map(([key, value]) => [key, plain(value)]))
+    const known = [...secrets]
+    logger[level](hideSecrets(line, known) as LogFacts, hideSecrets(message, known) as string)
   }
   return {
     debug: write('debug'),
     info: write('info'),
     warn: write('warn'),
     error: write('error'),
-    child: (more, moreSecrets = []) => pinoLog(logger, { ...facts, ...more }, [...secrets, ...moreSecrets]),
+    child(more, moreSecrets = []) {
+      for (const secret of moreSecrets) secrets.add(secret)
+      return pinoLog(logger, { ...facts, ...more }, secrets)
+    },
   }
 }
 

@@ -17,7 +17,7 @@ export const srMethods = {
     params: z.strictObject({ type: driver_type, device_config: device_config.default({}) }),
     result: z.strictObject({
       candidates: z.array(z.strictObject({
-        device_config: z.record(z.string(), z.string()),
+        device_config: z.record(z.string(), z.string()).meta({ description: 'Without secrets: add those that were asked with' }),
         complete: z.boolean(),
         found: z.enum(['sr', 'adoptable', 'blank', 'occupied', 'unknown']),
         sr: z.strictObject({ uuid: sr_uuid.optional(), name: z.string().optional(), description: z.string().optional(), vdis: z.int().optional() }).optional(),

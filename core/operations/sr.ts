@@ -62,9 +62,11 @@ const probe: Handler<'SR.probe'> = async (call, params) => {
   // No SR is meant yet: the nil uuid never names one.
   const ctx = ctxFor(call, '00000000-0000-0000-0000-000000000000' as SrUuid)
   const found = await driver.probe(ctx, params.device_config).catch(asDriverError(params.type))
+  // Secrets are not answered back: who asked has them, who reads over the shoulder should not.
+  const secret = new Set(secretKeys(driver.dconf))
   return {
     candidates: found.candidates.map((candidate) => ({
-      device_config: { ...candidate.deviceConfig },
+      device_config: Object.fromEntries(Object.entries(candidate.deviceConfig).filter(([key]) => !secret.has(key))),
       complete: candidate.complete,
       found: candidate.found,
       ...(candidate.sr === undefined ? {} : { sr: { ...candidate.sr } }),
