@@ -87,10 +87,19 @@ export interface ErrorFacts {
   readonly cause?: unknown
 }
 
+/** Carried by every StorageError, whichever copy of this module made it. */
+const brand = Symbol.for('storage-manager.StorageError')
+
 /** The one thrown class of the project: a kind from the table, a sentence that says what was found, and the facts. */
 export class StorageError extends Error {
   readonly kind: ErrorKind
   readonly facts: ErrorFacts
+  readonly [brand] = true
+
+  /** A driver from outside may bring its own copy of this class along, in its bundle: its errors are ours all the same. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && brand in value
+  }
 
   constructor(kind: ErrorKind, message: string, facts: ErrorFacts = {}) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause })

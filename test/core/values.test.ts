@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { errnoNumbers, errorFromReport, errorTable, reportError, StorageError, toStorageError } from '../../core/errors.ts'
 import { copiedVdiUuid, SrUuid, VdiUuid } from '../../core/ids.ts'
 import { formatSize, parseSize } from '../../core/units.ts'
@@ -38,6 +38,15 @@ describe('sizes', () => {
 })
 
 describe('the table of errors', () => {
+  it('knows errors that another copy of the module made, as a bundled driver does', async () => {
+    vi.resetModules()
+    const { StorageError: Other } = await import('../../core/errors.ts')
+    expect(Other).not.toBe(StorageError)
+    expect(toStorageError(new Other('noSpace', 'full'), 'engine').kind).toBe('noSpace')
+    expect(new Error('plain') instanceof StorageError).toBe(false)
+    expect((null as unknown) instanceof StorageError).toBe(false)
+  })
+
   it('gives every kind its own number', () => {
     const numbers = Object.values(errorTable).map((row) => row.code)
     expect(new Set(numbers).size).toBe(numbers.length)
