@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { build, transform, type Metafile, type Plugin } from 'esbuild'
-import { entries } from './entries.ts'
+import { executables, libraries } from './entries.ts'
 import { root } from './outputs.ts'
 
 /** Packages that stay where npm put them: they hold native code that is loaded by its path. */
@@ -55,7 +55,7 @@ const wholePackage = /^export default (require_\w+\(\));$/m
 const bundle = async (outdir: string): Promise<Metafile> => {
   const result = await build({
     absWorkingDir: root,
-    entryPoints: Object.entries(entries).map(([name, { source }]) => ({ in: source, out: name })),
+    entryPoints: Object.entries(executables).map(([name, { source }]) => ({ in: source, out: name })),
     outdir,
     bundle: true,
     splitting: true,
@@ -81,6 +81,30 @@ const bundle = async (outdir: string): Promise<Metafile> => {
     writeFileSync(join(outdir, basename(file.path)), text.includes(fileUrl) ? `${fileUrlLine}${text}` : text)
   }
   return result.metafile
+}
+
+/** Libraries and their declarations. The declarations say `./x.ts`, which a compiler finds as x.d.ts. */
+const buildLibraries = async (outdir: string): Promise<void> => {
+  await build({
+    absWorkingDir: root,
+    entryPoints: Object.entries(libraries).map(([name, source]) => ({ in: source, out: name })),
+    outdir: join(outdir, 'lib'),
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+    logLevel: 'warning',
+  })
+  writeFileSync(join(outdir, 'lib', 'package.json'), '{ "type": "module" }\n')
+}
+
+/** Declarations of the libraries; they import `./x.ts`, which compilers find as x.d.ts. Slow, and only compilers of others need them. */
+const buildTypes = async (outdir: string): Promise<void> => {
+  const tsc = spawn(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', join(root, 'tsconfig.types.json'), '--outDir', join(outdir, 'types')], { stdio: 'inherit' })
+  const [code] = await once(tsc, 'exit')
+  if (code !== 0) throw new Error('The declarations could not be made')
 }
 
 /** Calls that run what short executables need at their start: first without a daemon, then through one. */
@@ -130,13 +154,15 @@ const writeCaches = async (caches: string): Promise<void> => {
 }
 
 /** Replaces dist/ in one step: executables that start meanwhile find the old or the new one. */
-const buildAll = async (): Promise<void> => {
+const buildAll = async (types: boolean): Promise<void> => {
   const dist = join(root, 'dist')
   const fresh = join(root, `dist.${process.pid}`)
   const old = join(root, `dist.old.${process.pid}`)
   mkdirSync(fresh)
   try {
     const metafile = await bundle(fresh)
+    await buildLibraries(fresh)
+    if (types) await buildTypes(fresh)
     writeFileSync(join(fresh, 'package.json'), '{ "type": "commonjs" }\n')
     writeFileSync(join(fresh, 'meta.json'), JSON.stringify(metafile))
     if (existsSync(dist)) renameSync(dist, old)
@@ -157,15 +183,15 @@ const isStale = (): boolean => {
   if (!existsSync(meta) || !existsSync(cacheOf(dist))) return true
   const built = statSync(meta).mtimeMs
   const { inputs } = JSON.parse(readFileSync(meta, 'utf8')) as Metafile
-  const sources = [...Object.keys(inputs), ...Object.values(entries).map(({ source }) => source), 'scripts/build.ts', 'scripts/entries.ts', 'package-lock.json']
+  const sources = [...Object.keys(inputs), ...Object.values(executables).map(({ source }) => source), ...Object.values(libraries), 'scripts/build.ts', 'scripts/entries.ts', 'package-lock.json']
   return sources.some((source) => (statSync(join(root, source), { throwIfNoEntry: false })?.mtimeMs ?? Infinity) > built)
 }
 
 /** Builds when that is needed; true when it was. */
 export const ensureBuilt = async (): Promise<boolean> => {
   if (!isStale()) return false
-  await buildAll()
+  await buildAll(false)
   return true
 }
 
-if (import.meta.filename === process.argv[1]) await buildAll()
+if (import.meta.filename === process.argv[1]) await buildAll(true)

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Metafile } from 'esbuild'
 import { describe, expect, it } from 'vitest'
-import { entries } from '../../scripts/entries.ts'
+import { executables } from '../../scripts/entries.ts'
 
 const dist = join(import.meta.dirname, '../../dist')
 const meta = JSON.parse(readFileSync(join(dist, 'meta.json'), 'utf8')) as Metafile
@@ -17,7 +17,7 @@ const startPath = (output: string, seen = new Set<string>()): ReadonlySet<string
 
 const outputOf = (name: string): string => Object.keys(meta.outputs).find((path) => path.endsWith(`/${name}.js`)) ?? ''
 
-describe.each(Object.entries(entries))('the built %s', (name, { banned = [] }) => {
+describe.each(Object.entries(executables))('the built %s', (name, { banned = [] }) => {
   it('exists', () => {
     expect(existsSync(join(dist, `${name}.js`))).toBe(true)
   })
