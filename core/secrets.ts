@@ -15,7 +15,7 @@ export const hideSecrets = (value: unknown, secrets: readonly string[], depth = 
 /** The same failure without them. */
 export const hideInError = (error: StorageError, secrets: readonly string[]): StorageError => {
   if (secrets.length === 0) return error
-  const { cause, ...facts } = error.facts
+  const { cause: _cause, ...facts } = error.facts
   const hidden = new StorageError(error.kind, hideSecrets(error.message, secrets) as string, hideSecrets(facts, secrets) as typeof facts)
   hidden.stack = hideSecrets(error.stack, secrets) as string
   return hidden
