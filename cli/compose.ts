@@ -1,6 +1,7 @@
 /** The one place that joins the rooms: driver registry, this machine, its locks and records, and the engine. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { DriverRegistry } from '../core/call.ts'
 import type { CallTrace, Engine } from '../core/caller.ts'
 import type { Driver } from '../core/contract.ts'
@@ -13,9 +14,10 @@ import { systemClock } from '../host/clock.ts'
 import { createExclusive } from '../host/exclusive.ts'
 import { createFiles } from '../host/files/files.ts'
 import { bootId, hostId } from '../host/identity.ts'
+import { createIsolation } from '../host/isolated-files/isolated-place.ts'
 import { createKernelLocks } from '../host/kernel-locks.ts'
 import { createHostRecords } from '../host/records.ts'
-import { createRun } from '../host/run.ts'
+import { createRun, workerStarter } from '../host/run.ts'
 import { version } from './version.ts'
 
 export interface ComposeOptions {
@@ -28,6 +30,9 @@ export interface ComposeOptions {
   readonly externalDrivers?: readonly string[]
   readonly onTrace?: (trace: CallTrace) => void
 }
+
+/** From sources it is TypeScript; the bundle has it beside every other chunk. */
+const filesWorker = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './files-worker.ts' : './files-worker.js', import.meta.url))
 
 type Loader = () => Promise<Driver>
 
@@ -83,6 +88,7 @@ export const composeEngine = async (options: ComposeOptions): Promise<Engine> =>
     files: createFiles(),
     scanner: options.scanner,
     exclusive: createExclusive(join(stateDirectory, 'locks')),
+    isolate: createIsolation({ start: workerStarter(filesWorker), log }),
   }
   return createEngine({
     drivers,

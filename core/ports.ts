@@ -134,6 +134,39 @@ export interface Scanner {
  */
 export type Exclusive = (name: string, purpose: string, waitMs: number, signal: AbortSignal) => Promise<Release>
 
+/** A place whose storage may stop answering, and what to say of it when it does. */
+export interface IsolatedPlaceOptions {
+  /** Names the place in errors, logs and the process list: its mount point. */
+  readonly name: string
+  /** Of errors, as `host:nfs`. */
+  readonly layer: string
+  /** What to do when it does not answer. */
+  readonly remedy: string
+  /** Puts what the system said in words; answers its argument where it knows nothing better. */
+  readonly explain?: (error: unknown) => unknown
+}
+
+/**
+ * File work in a place that may hang, done by a process of its own, so that it never holds a thread of this one. Each call has
+ * a deadline; at its end the process is given up and the call fails with unreachable. The next call starts a new one.
+ */
+export interface IsolatedPlace {
+  readonly files: Files
+  readonly scanner: Scanner
+  /**
+   * Locks on a file in the place (made when absent; its directory must be there), held by the storage for this host until
+   * they are released or the process or the host dies. While any was lost that way, all calls fail until it is released:
+   * nobody goes on under a lock that is gone. Waits up to `waitMs`, then fails with inProgress.
+   */
+  guard(lockFile: string, request: LockRequest, waitMs: number, signal: AbortSignal): Promise<Release>
+  /** Processes that were given up and still wait for the storage. */
+  stuck(): number
+  /** Ends the process; calls under way fail. */
+  close(): void
+}
+
+export type Isolate = (options: IsolatedPlaceOptions) => IsolatedPlace
+
 /** The machine, as one value: drivers get at it through their context only, so that tests can put a model in its place. */
 export interface Host {
   /** Names this machine in locks on shared storage. */
@@ -146,6 +179,7 @@ export interface Host {
   readonly files: Files
   readonly scanner: Scanner
   readonly exclusive: Exclusive
+  readonly isolate: Isolate
 }
 
 /** Lock scopes, taken in this order: an SR before its VDIs, VDIs in the order of their uuids. */

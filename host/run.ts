@@ -2,6 +2,10 @@
  * The only place of the project that starts a process. Arguments are a vector; the locale is C; a tool that outlives its
  * time is killed with its whole process group, because a grandchild that holds a pipe would otherwise hold us.
  */
+import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { pathToFileURL } from 'node:url'
 import { StorageError } from '../core/errors.ts'
 import type { Command, Log, Run, RunResult } from '../core/ports.ts'
 
@@ -85,3 +89,44 @@ export const createRun = (log: Log, packageOf: (tool: string) => string | undefi
     }
     return { exitCode, stdout, stderr, durationMs }
   }
+
+/** A Node process of this project that serves this one through a pipe and ends with it. */
+export interface WorkerProcess {
+  readonly pid: number
+  /** Its end of the pipe is descriptor 3. */
+  readonly channel: Duplex
+  /** Told once, when the process has really ended; one in uninterruptible sleep ends only when its storage answers. */
+  readonly ended: Promise<{ readonly exitCode: number | null; readonly signal: string | null; readonly stderr: string }>
+  kill(): void
+}
+
+export type StartWorker = (purpose: string) => WorkerProcess
+
+/**
+ * `entry` is the absolute path of its program: of the bundle in use, TypeScript through tsx in development and tests. `purpose`
+ * is its only argument, for whoever reads the process list.
+ */
+export const workerStarter = (entry: string): StartWorker => (purpose) => {
+  const { spawn } = process.getBuiltinModule('node:child_process')
+  const loader = entry.endsWith('.ts') ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href] : []
+  const child = spawn(process.execPath, [...loader, entry, purpose], {
+    // Neither the directory nor a descriptor of this process may keep a place busy that the worker outlives.
+    cwd: '/',
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    // Each hung call holds one thread; sixteen leave room for those that are answered.
+    env: { PATH: process.env['PATH'], LC_ALL: 'C', UV_THREADPOOL_SIZE: '16' },
+    detached: true,
+  })
+  let stderr = ''
+  child.stderr?.on('data', (chunk: Buffer) => {
+    stderr = (stderr + chunk.toString('utf8')).slice(-shown)
+  })
+  const channel = child.stdio[3] as Duplex
+  const ended = new Promise<Awaited<WorkerProcess['ended']>>((resolve) => {
+    child.once('error', (error) => resolve({ exitCode: null, signal: null, stderr: error.message }))
+    child.once('exit', (exitCode, signal) => resolve({ exitCode, signal, stderr: stderr.trim() }))
+  })
+  child.unref()
+  for (const stream of [child.stderr, channel]) (stream as Socket | null)?.unref()
+  return { pid: child.pid ?? 0, channel, ended, kill: () => killGroup(child.pid) }
+}

@@ -164,6 +164,9 @@ const never = async (): Promise<never> => {
 /** No driver here touches the machine: every call of it would be a mistake. */
 const host: Host = {
   id: 'host-1', bootId: 'boot-1', runDirectory: '/nowhere', run: never, scanner: { images: never, texts: never }, exclusive: never,
+  isolate: () => {
+    throw new Error('the memory driver needs no host')
+  },
   files: { list: never, stat: never, space: never, readText: never, open: never, create: never, rename: never, link: never, unlink: never, mkdir: never, rmdir: never, syncDirectory: never },
 }
 

@@ -10,7 +10,7 @@ import { createEngine } from '../../../core/engine.ts'
 import { StorageError } from '../../../core/errors.ts'
 import { createLockTable } from '../../../core/lock-table.ts'
 import type { SrUuid } from '../../../core/ids.ts'
-import type { Command, Exclusive, Files, Host, Locks, Log, Run, RunResult } from '../../../core/ports.ts'
+import type { Command, Exclusive, Files, Host, Isolate, Locks, Log, Run, RunResult, Scanner } from '../../../core/ports.ts'
 import { createModelFiles, type Namespace } from './files.ts'
 import { createProcess, systemError, type Fault, type ModelProcess, type ProcessWatch } from './process.ts'
 import { copyRecords, createModelRecords, emptyRecords, type RecordState } from './records.ts'
@@ -144,6 +144,28 @@ const createModelExclusive = (host: ModelHost, process: ModelProcess): Exclusive
   return held
 }
 
+/** Locks that live on a volume: whoever shares it shares them. */
+const locksOfVolumes = new WeakMap<Volume, Locks>()
+
+const locksAt = (host: ModelHost, path: string): Locks => {
+  const [, volume] = [...host.space.mounts].filter(([mount]) => path.startsWith(mount)).reduce((best, entry) => (entry[0].length > best[0].length ? entry : best))
+  const locks = locksOfVolumes.get(volume) ?? createLockTable()
+  locksOfVolumes.set(volume, locks)
+  return locks
+}
+
+/** Nothing hangs in the model: what is isolated is the process itself. */
+const createModelIsolate = (host: ModelHost, process: ModelProcess, files: Files, scanner: Scanner): Isolate => () => ({
+  files, scanner,
+  async guard(lockFile, request, waitMs, signal) {
+    const held = await locksAt(host, lockFile).acquire(request, waitMs, signal)
+    process.atDeath(() => held.release())
+    return held
+  },
+  stuck: () => 0,
+  close: () => undefined,
+})
+
 export interface ModelEngine extends Engine {
   readonly process: ModelProcess
   readonly files: Files
@@ -165,11 +187,13 @@ export const startEngine = (machine: Machine, host: ModelHost, settings: EngineS
   const files = createModelFiles(host.space, process)
   const records = settings.memory === 'lost' ? emptyRecords() : host.records
   const clock = { now: () => machine.clock.ms }
+  const scanner = createModelScanner(files, settings.formats ?? {})
   const port: Host = {
     id: host.id, bootId: host.bootId, runDirectory,
     run: createModelRun(machine, host, process),
     files,
-    scanner: createModelScanner(files, settings.formats ?? {}),
+    scanner,
+    isolate: createModelIsolate(host, process, files, scanner),
     exclusive: createModelExclusive(host, process),
   }
   const engine = createEngine({

@@ -1,0 +1,22 @@
+/** Failures on their way through the pipe: what was a StorageError or a system error on one side is one on the other. */
+import { errorFromReport, isSystemError, reportError, StorageError, type ErrorReport } from '../../core/errors.ts'
+
+type WireError =
+  | { readonly report: ErrorReport }
+  | { readonly system: { readonly code: string; readonly syscall: string; readonly message: string } }
+  | { readonly other: string }
+
+export const errorToWire = (error: unknown): WireError => {
+  if (error instanceof StorageError) return { report: reportError(error) }
+  if (isSystemError(error)) return { system: { code: error.code, syscall: error.syscall ?? '', message: error.message } }
+  return { other: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+}
+
+export const errorFromWire = (wire: WireError): Error => {
+  if ('report' in wire) return errorFromReport(wire.report)
+  if ('system' in wire) {
+    const { code, syscall, message } = wire.system
+    return Object.assign(new Error(message), { code, syscall })
+  }
+  return new StorageError('driverBug', `A file worker failed: ${wire.other}`, { layer: 'host:files', mayHaveChanged: true, remedy: 'Report this with the log lines of the same call id' })
+}
