@@ -2,7 +2,7 @@
 
 export interface JsonSchema {
   readonly [keyword: string]: unknown
-  readonly type?: string
+  readonly type?: string | readonly string[]
   readonly properties?: Readonly<Record<string, JsonSchema>>
   readonly required?: readonly string[]
   readonly items?: JsonSchema
@@ -34,5 +34,6 @@ export const sampleOf = (schema: JsonSchema, components: Readonly<Record<string,
     array: () => (schema.items === undefined ? [] : [sampleOf(schema.items, components)]),
     object: () => Object.fromEntries((schema.required ?? []).map((key) => [key, sampleOf(schema.properties?.[key] ?? {}, components)])),
   }
-  return byType[schema.type ?? '']?.() ?? {}
+  const type = typeof schema.type === 'string' ? schema.type : schema.type?.[0]
+  return byType[type ?? '']?.() ?? {}
 }

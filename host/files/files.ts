@@ -6,6 +6,7 @@ import * as fs from 'node:fs'
 import { promisify } from 'node:util'
 import { StorageError, isSystemError } from '../../core/errors.ts'
 import type { FileFacts, Files, OpenFile } from '../../core/ports.ts'
+import { deviceNumbers } from './device-numbers.ts'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants
 
@@ -20,6 +21,7 @@ const fdatasync = promisify(fs.fdatasync)
 const fsync = promisify(fs.fsync)
 const lstat = promisify(fs.lstat) as unknown as (path: string, options: { bigint: true }) => Promise<fs.BigIntStats>
 const statfs = promisify(fs.statfs) as unknown as (path: string) => Promise<fs.StatsFs>
+const readFile = promisify(fs.readFile) as (path: string, encoding: BufferEncoding) => Promise<string>
 const readdir = promisify(fs.readdir) as (path: string) => Promise<string[]>
 const rename = promisify(fs.rename)
 const link = promisify(fs.link)
@@ -41,17 +43,45 @@ const openAt = async (path: string, flags: number, mode?: number): Promise<numbe
   }
 }
 
-const readFully = async (fd: number, position: number, length: number): Promise<Uint8Array> => {
-  // Never longer than the file: a hostile length must not make us allocate.
-  const room = Math.max(0, Math.min(length, (await fstat(fd)).size - position))
-  const bytes = Buffer.allocUnsafe(room)
+/** Files of the kernel (/proc, /sys) and block devices show no size: they are read in pieces of this, until they end. */
+const piece = 1024 * 1024
+
+/** Reads into `bytes` until it is full or the file ends; answers how far it came. */
+const fill = async (fd: number, bytes: Uint8Array, position: number): Promise<number> => {
   let done = 0
-  while (done < room) {
-    const { bytesRead } = await read(fd, bytes, done, room - done, position + done)
+  while (done < bytes.length) {
+    const { bytesRead } = await read(fd, bytes, done, bytes.length - done, position + done)
     if (bytesRead === 0) break
     done += bytesRead
   }
-  return bytes.subarray(0, done)
+  return done
+}
+
+const readFully = async (fd: number, position: number, length: number): Promise<Uint8Array> => {
+  const stats = await fstat(fd)
+  if (stats.isFile() && stats.size > 0) {
+    // Never longer than the file: a hostile length must not make us allocate.
+    const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(length, stats.size - position)))
+    return bytes.subarray(0, await fill(fd, bytes, position))
+  }
+  const pieces: Uint8Array[] = []
+  for (let done = 0; done < length;) {
+    const bytes = Buffer.allocUnsafe(Math.min(piece, length - done))
+    const count = await fill(fd, bytes, position + done)
+    pieces.push(bytes.subarray(0, count))
+    done += count
+    if (count < bytes.length) break
+  }
+  return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces)
+}
+
+/** A block device's own length is not in its inode but in /sys, in units of 512 bytes whatever its sectors are. */
+const lengthOf = async (fd: number): Promise<number> => {
+  const stats = await fstat(fd)
+  if (!stats.isBlockDevice()) return stats.size
+  const { major, minor } = deviceNumbers(stats.rdev)
+  const text = await readFile(`/sys/dev/block/${major}:${minor}/size`, 'latin1')
+  return Number(text) * 512
 }
 
 const openFile = (fd: number): OpenFile => ({
@@ -61,7 +91,7 @@ const openFile = (fd: number): OpenFile => ({
     while (done < bytes.length) done += (await write(fd, bytes, done, bytes.length - done, position + done)).bytesWritten
   },
   truncate: async (length) => ftruncate(fd, length),
-  length: async () => (await fstat(fd)).size,
+  length: async () => lengthOf(fd),
   sync: async () => fdatasync(fd),
   close: async () => close(fd),
 })

@@ -4,17 +4,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as z from 'zod'
 import type { CallTrace, Engine } from '../../core/caller.ts'
-import type { Driver, VdiRecord } from '../../core/contract.ts'
+import { features as everything, type Driver, type VdiRecord } from '../../core/contract.ts'
 import { defineDriver } from '../../core/define-driver.ts'
 import { createEngine } from '../../core/engine.ts'
 import { StorageError } from '../../core/errors.ts'
-import { asSrUuid, type VdiUuid } from '../../core/ids.ts'
+import { asSrUuid, asVdiUuid, copiedVdiUuid, type VdiUuid } from '../../core/ids.ts'
 import { createLockTable } from '../../core/lock-table.ts'
 import type { AttachmentRecord, Host, HostRecords, Log, SrRecord } from '../../core/ports.ts'
 import { silentLog } from '../../host/log.ts'
 
 export const srUuid = asSrUuid('87b8646b-b800-9500-cb7b-af3b74e02f5c')
+export const otherSrUuid = asSrUuid('0b1ad7ee-42a3-4f2e-a9c2-6bdc0d2d7f53')
 export const vdiUuid = '98de866e-b035-4b1a-a571-613bff542b89'
+export const snapshotUuid = '5f2d9a64-3c0e-4b7c-8f6a-0d5b1c9e7a11'
+export const newUuid = 'c3a8f0b2-1d4e-4f6a-9b7c-2e5d8f1a0b3c'
 export const secret = 'correct-horse-battery-staple'
 
 /** Lets a test hold the driver inside a call until it says otherwise. */
@@ -76,8 +79,8 @@ export const createMemory = (): Memory => {
     vdis, garbage, gate: undefined, collections: 0, collectFails: undefined,
     driver: defineDriver({
       type: 'memory', executable: 'Memory', title: 'Memory', summary: 'Disks in memory, for tests', contract: 1,
-      features: ['create', 'destroy', 'snapshot', 'names', 'collect'],
-      srOperations: ['create', 'delete'],
+      features: everything,
+      srOperations: ['create', 'delete', 'introduce', 'reidentify'],
       contentType: 'vhd',
       limits: { shared: false, minVdiSize: 512, maxVdiSize: 2 ** 40, sizeStep: 512 },
       defaultVdiVisibility: true,
@@ -87,8 +90,15 @@ export const createMemory = (): Memory => {
         location: z.string().startsWith('/').describe('Where it pretends to be'),
         password: z.string().max(64).optional().describe('Who may use it').meta({ secret: true }),
       }),
-      probe: async () => ({ candidates: [], tried: [{ step: 'look', said: 'nothing' }] }),
-      prepare: async () => undefined,
+      probe: async (_, { location = '' }) => ({
+        candidates: location !== '/other' ? [] : [{ deviceConfig: { location }, complete: true, found: 'sr', sr: { uuid: otherSrUuid, name: 'other', vdis: 0 }, says: 'an SR in memory' }],
+        tried: [{ step: `look at ${location}`, said: location === '/other' ? 'there is an SR' : 'nothing is there' }],
+      }),
+      prepare: async (_, dconf) => {
+        if (dconf.location === '/full') throw new StorageError('placeNotBlank', `${dconf.location} holds something already`, { field: 'device_config.location', layer: 'driver:memory', remedy: 'Choose another place' })
+      },
+      adopt: async () => undefined,
+      reidentify: async (_, __, want) => [{ vdi: copiedVdiUuid(otherSrUuid, asVdiUuid(vdiUuid)), original: asVdiUuid(vdiUuid) }].filter(() => want.original === srUuid),
       remove: async () => undefined,
       attach: async (ctx, dconf) => {
         ctx.log.info({ password: dconf.password }, `attaching with ${dconf.password}`)
@@ -96,7 +106,7 @@ export const createMemory = (): Memory => {
       },
       detach: async () => undefined,
       open: async () => ({
-        features: ['create', 'destroy', 'snapshot', 'names', 'collect'] as const,
+        features: everything,
         stat: async () => stat(),
         async scan(ctx) {
           ctx.progress(1, 4)
@@ -119,10 +129,40 @@ export const createMemory = (): Memory => {
           if (vdis.delete(vdi)) garbage.add(vdi)
         },
         async snapshot(ctx, want) {
-          const copy: VdiRecord = { ...find(want.source), uuid: want.dest, kind: 'snapshot', readOnly: true, snapshotOf: want.source, snapshotMs: ctx.clock.now() }
+          const copy: VdiRecord = { ...find(want.source), uuid: want.dest, name: want.name ?? '', kind: 'snapshot', readOnly: true, snapshotOf: want.source, snapshotMs: ctx.clock.now() }
           vdis.set(copy.uuid, copy)
           return copy
         },
+        async clone(_, want) {
+          const copy: VdiRecord = { ...find(want.source), uuid: want.dest, kind: 'disk', readOnly: false }
+          vdis.set(copy.uuid, copy)
+          return copy
+        },
+        async resize(_, vdi, size) {
+          vdis.set(vdi, { ...find(vdi), size })
+          return find(vdi)
+        },
+        async revert(_, vdi, snapshot) {
+          vdis.set(vdi, { ...find(vdi), size: find(snapshot).size })
+          return find(vdi)
+        },
+        readLock: async (_, vdi) => vdis.get(vdi)?.lock,
+        async lock(ctx, vdi, want) {
+          const held = find(vdi).lock
+          if (held !== undefined && held.owner !== want.owner && !want.force) {
+            throw new StorageError('lockUnavailable', `VDI ${vdi} is locked by ${held.owner}`, { field: 'owner', layer: 'driver:memory', remedy: 'Let the owner unlock it', details: { owner: held.owner } })
+          }
+          const lock = { owner: want.owner, host: ctx.host.id, epoch: (held?.epoch ?? 0) + 1, sinceMs: ctx.clock.now(), ...(want.ttlMs === undefined ? {} : { expiresMs: ctx.clock.now() + want.ttlMs }) }
+          vdis.set(vdi, { ...find(vdi), lock })
+          return lock
+        },
+        async unlock(_, vdi) {
+          const { lock, ...rest } = find(vdi)
+          vdis.set(vdi, rest)
+          return lock !== undefined
+        },
+        verify: async (_, vdi, repair) => (vdi === undefined ? [] : [{ vdi, where: `/memory/${vdi}`, weight: 'repairable', what: 'a bit is odd', repaired: repair !== 'no' }]),
+        orphans: async () => [{ where: '/memory/stray', bytes: 512, why: 'nothing refers to it', collectable: false }],
         async setVdiNames(_, vdi, names) {
           vdis.set(vdi, { ...find(vdi), ...names })
         },
