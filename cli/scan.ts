@@ -1,5 +1,5 @@
-/** How the daemon reads whole directories. One place: the worker of stores/image-files takes it over. */
-import { StorageError } from '../core/errors.ts'
+/** How this process reads whole directories: the daemon in a worker thread that stays, a short process by itself. */
+import { createWorkerScanner } from '../stores/image-files/scan/worker-scanner.ts'
 import type { Scanner } from '../core/ports.ts'
 
 export interface DaemonScanner {
@@ -7,11 +7,12 @@ export interface DaemonScanner {
   close(): Promise<void>
 }
 
-const notJoinedIn = async (directory: string): Promise<never> => {
-  throw new StorageError('notSupported', `${directory} cannot be scanned: no reader of directories is joined in`, { layer: 'cli', remedy: 'Use an SR type that keeps no files' })
-}
+/** From sources the worker is TypeScript and needs the loader; in the bundle it is a file beside this one. */
+const fromSources = import.meta.url.endsWith('.ts')
 
-export const createScanner = (): DaemonScanner => ({
-  scanner: { images: notJoinedIn, texts: notJoinedIn },
-  close: async () => undefined,
-})
+export const createScanner = (): DaemonScanner => {
+  const scanner = fromSources
+    ? createWorkerScanner(new URL('../stores/image-files/scan/worker.ts', import.meta.url), ['--import', 'tsx'])
+    : createWorkerScanner(new URL('./scan-worker.js', import.meta.url))
+  return { scanner, close: async () => scanner.close() }
+}

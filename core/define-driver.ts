@@ -1,5 +1,5 @@
 /** Makes a driver out of its definition: features checked by the compiler, dconf parsed before driver code sees it. */
-import type * as z from 'zod'
+import * as z from 'zod'
 import {
   contractVersion,
   oldestContract,
@@ -32,6 +32,12 @@ export const parseDconf = <Schema extends z.ZodObject>(type: string, schema: Sch
     known: Object.keys(schema.shape),
     remedy: `A ${type} SR takes: ${Object.keys(schema.shape).join(', ')}`,
   })
+}
+
+/** Half a dconf, as a probe gets it: what is there must be right, what is missing is the question. */
+const checkPartial = (type: string, schema: z.ZodObject, raw: DeviceConfig): DeviceConfig => {
+  parseDconf(type, z.strictObject(Object.fromEntries(Object.entries(schema.shape).map(([key, field]) => [key, z.optional(field)]))), raw)
+  return raw
 }
 
 /** Keys of a dconf schema whose values are secrets. */
@@ -72,6 +78,7 @@ export const defineDriver = <Schema extends z.ZodObject, const F extends readonl
   const { prepare, adopt, reidentify, remove, ...rest } = definition
   return {
     ...rest,
+    probe: async (ctx, raw) => definition.probe(ctx, checkPartial(definition.type, definition.dconf, raw)),
     ...(prepare ? { prepare: async (ctx, raw, want) => prepare(ctx, parse(raw), want) } : {}),
     ...(adopt ? { adopt: async (ctx, raw, want) => adopt(ctx, parse(raw), want) } : {}),
     ...(reidentify ? { reidentify: async (ctx, raw, want) => reidentify(ctx, parse(raw), want) } : {}),

@@ -3,5 +3,5 @@ import type { Driver } from '../core/contract.ts'
 
 /** SR type -> loader of its driver; the code of a driver is loaded when its type is first asked for. */
 export const builtinDrivers: Readonly<Record<string, () => Promise<Driver>>> = {
-
+  file: async () => (await import('./file/driver.ts')).default,
 }

@@ -106,6 +106,8 @@ const collect = async (call: Call, params: Params<'SR.collect'>): Promise<Result
     const outcome = await runStep(call, ctx, sr, step).catch((error: unknown) => {
       throw toStorageError(error, `driver:${driver.type}`)
     })
+    // Somebody changed the chain since the plan was made: a new plan is made of what is there now.
+    if (outcome === 'stale') continue
     if (outcome === 'done') {
       total.coalesced += 1
       total.bytes += step.bytes
@@ -117,7 +119,7 @@ const collect = async (call: Call, params: Params<'SR.collect'>): Promise<Result
 }
 
 /** All slices of one step. Gives way as soon as one of its VDIs is wanted by somebody else. */
-const runStep = async (call: Call, ctx: Ctx, sr: CollectingSr, step: CollectorStep): Promise<'done' | 'blocked'> => {
+const runStep = async (call: Call, ctx: Ctx, sr: CollectingSr, step: CollectorStep): Promise<'done' | 'blocked' | 'stale'> => {
   for (;;) {
     call.signal.throwIfAborted()
     try {
@@ -129,6 +131,7 @@ const runStep = async (call: Call, ctx: Ctx, sr: CollectingSr, step: CollectorSt
       if (slice !== 'more') return slice
     } catch (error) {
       if (error instanceof StorageError && error.kind === 'inProgress') return 'blocked'
+      if (error instanceof StorageError && error.kind === 'staleGeneration') return 'stale'
       throw error
     }
   }

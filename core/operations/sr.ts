@@ -6,6 +6,7 @@ import { asSrUuid, type SrUuid } from '../ids.ts'
 import type { MethodName, Params, Result } from '../methods/index.ts'
 import type { SrRecord } from '../ports.ts'
 import { srRule, type SrState } from '../states.ts'
+import { mapInSlices } from '../slices.ts'
 import { vdiToWire } from '../wire.ts'
 import { agreeOnPlace, ctxFor, notAttached, openAttached, withGuard, type Call, type Place } from '../call.ts'
 import { removeGarbage } from './collect.ts'
@@ -234,7 +235,7 @@ const contentType: Handler<'SR.content_type'> = async (call, params) => {
   return { content_type: (await call.engine.drivers.load(type)).contentType }
 }
 
-const visibleContents = (call: Call, uuid: SrUuid, driver: Driver, contents: SrContents): Result<'SR.scan'> => {
+const visibleContents = async (call: Call, uuid: SrUuid, driver: Driver, contents: SrContents): Promise<Result<'SR.scan'>> => {
   const now = call.engine.clock.now()
   const attached = new Map(call.engine.records.attachments(uuid).map((a) => [a.vdi, a.mode]))
   return {
@@ -247,7 +248,7 @@ const visibleContents = (call: Call, uuid: SrUuid, driver: Driver, contents: SrC
     name: contents.stat.name,
     description: contents.stat.description,
     ...(contents.stat.warnings === undefined ? {} : { warnings: [...contents.stat.warnings] }),
-    vdis: contents.vdis.map((vdi) => vdiToWire(vdi, now, attached.get(vdi.uuid))),
+    vdis: await mapInSlices(contents.vdis, 500, (vdi) => vdiToWire(vdi, now, attached.get(vdi.uuid))),
   }
 }
 
