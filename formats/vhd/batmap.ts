@@ -3,7 +3,7 @@
  * ever says too little: we read it, keep it valid, and never set a bit, because map and checksum cannot change in one write.
  */
 import { roundUp, sectorSize } from '../../core/units.ts'
-import { byteSum, putAscii, putU32, putU64, startsWith, u32, u64 } from './wire.ts'
+import { byteSum, copyOf, putAscii, putU32, putU64, startsWith, u32, u64 } from './wire.ts'
 
 const cookie = 'tdbatmap'
 const currentVersion = 0x00010002
@@ -60,7 +60,7 @@ export const parseBatmap = (header: Uint8Array, map: Uint8Array, size: number): 
   if (map.length === 0 || mapChecksum(map, summed, u32(header, field.version)) !== u32(header, field.checksum)) return undefined
   const vouched = new Uint8Array(map.length)
   vouched.set(map.subarray(0, summed))
-  return { header: header.slice(0, sectorSize), map: vouched }
+  return { header: copyOf(header.subarray(0, sectorSize)), map: vouched }
 }
 
 export const batmapBit = (batmap: Batmap, block: number): boolean => ((batmap.map[block >>> 3] ?? 0) & (0x80 >>> (block & 7))) !== 0

@@ -5,7 +5,7 @@
 import { StorageError } from '../../core/errors.ts'
 import { sectorSize } from '../../core/units.ts'
 import { geometryOf } from './geometry.ts'
-import { ascii, checksumOf, hex, isZero, layer, putAscii, putHex, putOnes, putU32, putU64, startsWith, u32, u64 } from './wire.ts'
+import { ascii, checksumOf, copyOf, hex, isZero, layer, putAscii, putHex, putOnes, putU32, putU64, startsWith, u32, u64 } from './wire.ts'
 
 export const footerLength = sectorSize
 export const footerCookie = 'conectix'
@@ -58,7 +58,7 @@ export const mendOldHidden = (bytes: Uint8Array): Uint8Array | undefined => {
   if (!startsWith(bytes, 0, footerCookie) || ascii(bytes, field.creator, 3) !== 'tap' || bytes[field.hidden] !== 1) return undefined
   const version = u32(bytes, field.creatorVersion)
   if (version !== 0x00000001 && version !== 0x00010001) return undefined
-  const shown = bytes.slice()
+  const shown = copyOf(bytes)
   shown[field.hidden] = 0
   return checksumGood(shown) ? patchFooter(bytes, {}) : undefined
 }
@@ -103,7 +103,7 @@ export interface FooterChange {
  * the size of the disk, and would cut off what a grow has added.
  */
 export const patchFooter = (bytes: Uint8Array, change: FooterChange): Uint8Array => {
-  const patched = bytes.slice(0, footerLength)
+  const patched = copyOf(bytes)
   if (change.size !== undefined) {
     putU64(patched, field.originalSize, change.size)
     putU64(patched, field.currentSize, change.size)

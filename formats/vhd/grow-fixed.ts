@@ -25,7 +25,7 @@ import { footerLength, footerOf, parseFooter, patchFooter } from './footer.ts'
 import { refuseShrink } from './grow-sparse.ts'
 import { encodeRecord, type FixedRecord } from './redo-record.ts'
 import { decisive, refuseUnwritable, syncFile, writeZeros } from './sparse.ts'
-import { corrupt, layer, sameBytes } from './wire.ts'
+import { copyOf, corrupt, layer, sameBytes } from './wire.ts'
 
 /** Steps 3 to 5. */
 const moveEnd = async (file: RandomAccess, { oldFooterAt, newFooterAt, newFooter }: FixedRecord): Promise<void> => {
@@ -60,7 +60,7 @@ export const growFixed = async (image: Fixed, size: number, redo: RedoLog): Prom
   const moves = size > footerAt
   await writeZeros(image.file, footer.size, Math.min(size, footerAt))
   await syncFile(image)
-  const record: FixedRecord = { kind: 'vhd fixed 1', id: footer.id, oldFooter: footer.bytes.slice(), newFooter, oldFooterAt: footerAt, newFooterAt: size }
+  const record: FixedRecord = { kind: 'vhd fixed 1', id: footer.id, oldFooter: copyOf(footer.bytes), newFooter, oldFooterAt: footerAt, newFooterAt: size }
   if (moves) await redo.save(encodeRecord(record))
   await decisive(image, async () => {
     if (moves) return moveEnd(image.file, record)

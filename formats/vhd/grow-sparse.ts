@@ -28,7 +28,7 @@ import { encodeRecord, type SparseRecord } from './redo-record.ts'
 import { applyRecord } from './redo.ts'
 import { commit, moveFooter, placesFor, writeTableSectors } from './sparse-write.ts'
 import { blockAt, decisive, readExactly, syncFile, vitalOf, writableTable, writeZeros, type Sparse, type Table } from './sparse.ts'
-import { corrupt, layer } from './wire.ts'
+import { copyOf, corrupt, layer } from './wire.ts'
 
 const copyChunk = 1024 * 1024
 /** Windows reserves 64 KiB for a locator; much more than that is no locator. */
@@ -119,8 +119,8 @@ const planTable = async (image: Sparse, table: Table, size: number, entries: num
   })
   return {
     kind: 'vhd sparse 1', id: footer.id, headerAt,
-    oldHeader: header.bytes.slice(), newHeader,
-    oldFooter: footer.bytes.slice(), newFooter: patchFooter(footer.bytes, { size }),
+    oldHeader: copyOf(header.bytes), newHeader,
+    oldFooter: copyOf(footer.bytes), newFooter: patchFooter(footer.bytes, { size }),
     pieces: [...batmap, ...locators.map(({ at, bytes }) => ({ at, bytes }))],
   }
 }

@@ -2,7 +2,7 @@
 import { StorageError } from '../../core/errors.ts'
 import { sectorSize } from '../../core/units.ts'
 import { locatorsLength, nameInField, parseLocators, putLocator, type Locator } from './locators.ts'
-import { checksumOf, hex, isZero, layer, putAscii, putHex, putOnes, putU16, putU32, putU64, startsWith, u32, u64 } from './wire.ts'
+import { checksumOf, copyOf, hex, isZero, layer, putAscii, putHex, putOnes, putU16, putU32, putU64, startsWith, u32, u64 } from './wire.ts'
 
 export const headerLength = 1024
 export const headerCookie = 'cxsparse'
@@ -71,7 +71,7 @@ export interface HeaderChange {
  * touch parents, so nobody may rely on it.
  */
 export const patchHeader = (bytes: Uint8Array, change: HeaderChange): Uint8Array => {
-  const patched = bytes.slice(0, headerLength)
+  const patched = copyOf(bytes)
   if (change.entries !== undefined) putU32(patched, field.entries, change.entries)
   if (change.parent !== undefined) {
     putHex(patched, field.parentId, change.parent.id)

@@ -12,7 +12,7 @@ import { checkParentName, clearLocator, locatorText, putLocatorLength } from './
 import { encodeRecord, type SparseRecord } from './redo-record.ts'
 import { applyRecord } from './redo.ts'
 import { decisive, refuseUnwritable, vitalOf, writableTable, type Sparse } from './sparse.ts'
-import { layer, sameBytes } from './wire.ts'
+import { copyOf, layer, sameBytes } from './wire.ts'
 
 const checkChange = (change: FooterChange): void => {
   if (change.id !== undefined) checkId(change.id)
@@ -68,7 +68,7 @@ const planParent = (image: Sparse, parent: { readonly id: string; readonly fileN
       }
     },
   })
-  return { kind: 'vhd sparse 1', id: footer.id, headerAt, oldHeader: header.bytes.slice(), newHeader, oldFooter: footer.bytes.slice(), newFooter: footer.bytes.slice(), pieces }
+  return { kind: 'vhd sparse 1', id: footer.id, headerAt, oldHeader: copyOf(header.bytes), newHeader, oldFooter: copyOf(footer.bytes), newFooter: copyOf(footer.bytes), pieces }
 }
 
 /**

@@ -30,6 +30,9 @@ export const putOnes = (bytes: Uint8Array, at: number, length: number): void => 
   bytes.fill(0xff, at, at + length)
 }
 
+/** A copy of its own: `slice` of a Buffer would be a view of the same bytes. */
+export const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)
+
 /** One byte a character: cookies and creator ids. */
 export const ascii = (bytes: Uint8Array, at: number, length: number): string => {
   let text = ''

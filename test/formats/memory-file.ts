@@ -108,7 +108,8 @@ export const createMemoryFile = (initial: Content | Uint8Array = emptyContent): 
       file.reads.count += 1
       file.reads.bytes += length
       file.reads.largest = Math.max(file.reads.largest, length)
-      return bytesOf(content, position, length)
+      // A Buffer, as files answer it: it differs from other byte arrays in what `slice` does.
+      return Buffer.from(bytesOf(content, position, length))
     },
     write: async (at, bytes) => act({ kind: 'write', at, bytes: bytes.slice() }),
     truncate: async (length) => act({ kind: 'truncate', length }),
