@@ -1,7 +1,7 @@
 /** One call on its way through the engine: its identity, its signal with a deadline, and what it may reach. */
 import type { Ctx, Driver, Sr } from './contract.ts'
 import { StorageError, toStorageError } from './errors.ts'
-import type { SrUuid } from './ids.ts'
+import type { SrUuid, VdiUuid } from './ids.ts'
 import { methodShape, type MethodName } from './methods/index.ts'
 import type { Clock, Host, HostRecords, Locks, Log, LockRequest, Release, SrRecord } from './ports.ts'
 import type { SrHandles } from './sr-handles.ts'
@@ -92,9 +92,9 @@ const guardOf = async (call: Call, request: Omit<LockRequest, 'purpose'>, waitMs
 const guard = async (call: Call, sr: Sr, request: Omit<LockRequest, 'purpose'>, waitMs: number): Promise<Release | undefined> =>
   sr.guard?.(ctxFor(call, request.sr), { ...request, purpose: `${call.method} (call ${call.callId}) on host ${call.engine.host.id}` }, waitMs)
 
-/** For the calls that connect and disconnect: the storage's lock around the part that changes what is on it. */
-export const withGuard = async <T>(call: Call, uuid: SrUuid, sr: Sr, work: () => Promise<T>): Promise<T> => {
-  const held = await guard(call, sr, { sr: uuid, srMode: 'exclusive', vdis: [] }, call.engine.lockWaitMs)
+/** For the calls that connect and disconnect: the storage's lock around the part that changes what is on it. Without `vdis` the whole SR. */
+export const withGuard = async <T>(call: Call, uuid: SrUuid, sr: Sr, work: () => Promise<T>, vdis: readonly VdiUuid[] = []): Promise<T> => {
+  const held = await guard(call, sr, { sr: uuid, srMode: vdis.length === 0 ? 'exclusive' : 'shared', vdis }, call.engine.lockWaitMs)
   try {
     return await work()
   } finally {

@@ -310,6 +310,11 @@ export interface DriverCalls<Dconf> {
   detach(ctx: Ctx, dconf: Dconf): Promise<void>
   /** A handle on an attached SR; verifies identity again. Cheap: each process does it. */
   open(ctx: Ctx, dconf: Dconf): Promise<Sr>
+  /**
+   * vdi_detach when the SR cannot be opened, or its own detach fails, because its place is gone: takes away what this host
+   * holds of the VDI, with what `attach` answered as the only help. Absent: such a VDI stays attached until the place is back.
+   */
+  letGo?(ctx: Ctx, dconf: Dconf, vdi: VdiUuid, attachment: Attachment): Promise<void>
 }
 
 export interface DriverDefinition<Schema extends z.ZodObject> extends DriverDescriptor, DriverCalls<z.output<Schema>> {

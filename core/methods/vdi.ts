@@ -52,7 +52,7 @@ export const vdiMethods = {
     doc: 'Takes this host\'s access to the VDI away; a detached one is done.',
     params: z.strictObject(one),
     result: Changed, errors: ['busy'],
-    effect: 'write', repeat: 'no-op', lock: { sr: 'shared', vdis: ['vdi_uuid'] }, deadlineMs: 2 * minutes,
+    effect: 'write', repeat: 'no-op', lock: { sr: 'shared', vdis: ['vdi_uuid'], guard: 'by-operation' }, deadlineMs: 2 * minutes,
     cli: { noun: 'vdi', verb: 'detach', positionals: ['sr_uuid', 'vdi_uuid'], examples: [`smctl vdi detach ${sr} ${vdi}`] },
     xe: { verb: 'vdi_detach', args: ['sr_uuid', 'vdi_uuid'] },
   }),

@@ -1,13 +1,13 @@
 /** What the VDI calls do, once parameters are valid and locks are held. */
 import { supports, type Attachment, type Ctx, type Driver, type Feature, type Sr, type SrWith, type VdiRecord } from '../contract.ts'
-import { StorageError, toStorageError } from '../errors.ts'
+import { StorageError, toStorageError, type ErrorKind } from '../errors.ts'
 import { asVdiUuid, type SrUuid, type VdiUuid } from '../ids.ts'
 import type { MethodName, Params, Result } from '../methods/index.ts'
 import type { AttachmentRecord } from '../ports.ts'
 import { vdiVerdict, type GuardedMethod, type VdiCondition } from '../states.ts'
 import { formatSize, roundUp } from '../units.ts'
 import { isLocked, lockToWire, vdiToWire } from '../wire.ts'
-import { ctxFor, openAttached, type Call } from '../call.ts'
+import { ctxFor, openAttached, withGuard, type Call } from '../call.ts'
 import { notOffered } from './sr.ts'
 
 type Handler<M extends MethodName> = (call: Call, params: Params<M>) => Promise<Result<M>>
@@ -145,11 +145,24 @@ const attach: Handler<'VDI.attach'> = async (call, params) => {
   return answer(found, mode, attachment === undefined)
 }
 
+/** How calls fail while the place of an SR is gone. */
+const goneKinds: readonly ErrorKind[] = ['placeMissing', 'notFound', 'unreachable', 'ioError', 'identityMismatch']
+
+/** Detaching needs neither the image nor its device nor even the SR to be there or sound: the state table is not asked. */
 const detach: Handler<'VDI.detach'> = async (call, params) => {
-  // Detaching needs neither the image nor its device to be there or sound: the state table is not asked.
-  const { sr, driver } = await openAttached(call, params.sr_uuid)
+  const ctx = ctxFor(call, params.sr_uuid)
   const attachment = call.engine.records.attachment(params.sr_uuid, params.vdi_uuid)
-  await by(driver, sr.detach(ctxFor(call, params.sr_uuid), params.vdi_uuid, attachment?.attachment))
+  try {
+    const { sr, driver } = await openAttached(call, params.sr_uuid)
+    await by(driver, withGuard(call, params.sr_uuid, sr, async () => sr.detach(ctx, params.vdi_uuid, attachment?.attachment), [params.vdi_uuid]))
+  } catch (error) {
+    const record = call.engine.records.sr(params.sr_uuid)
+    if (record === undefined || attachment === undefined || !(error instanceof StorageError) || !goneKinds.includes(error.kind)) throw error
+    const driver = await call.engine.drivers.load(record.type)
+    if (driver.letGo === undefined) throw error
+    call.log.warn({ vdi: params.vdi_uuid, place: error.message }, 'the place is gone; this host lets go of the VDI all the same')
+    await by(driver, driver.letGo(ctx, record.deviceConfig, params.vdi_uuid, attachment.attachment))
+  }
   call.engine.records.removeAttachment(params.sr_uuid, params.vdi_uuid)
   return { changed: attachment !== undefined }
 }

@@ -96,8 +96,9 @@ export default defineDriver({
 
   attach: async (ctx, { location }) => prove(ctx, location),
 
-  // A directory needs nothing to be taken away.
+  // A directory needs nothing to be taken away, neither of the SR nor of a VDI.
   detach: async () => undefined,
+  letGo: async () => undefined,
 
   async open(ctx, { location }) {
     await prove(ctx, location)
