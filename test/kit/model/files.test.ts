@@ -271,8 +271,8 @@ describe('trouble in the model', () => {
 
   it('fails the step that a fault names, done or not', async () => {
     const { files } = model({ faults: [
-      { when: (step) => step.call === 'mkdir', then: 'EIO', times: 1 },
-      { when: (step) => step.call === 'rmdir', then: 'ETIMEDOUT', done: true, times: 1 },
+      { when: (step) => step.call === 'mkdir', fails: 'EIO', times: 1 },
+      { when: (step) => step.call === 'rmdir', fails: 'ETIMEDOUT', done: true, times: 1 },
     ] })
     expect(await outcome(files.mkdir('/srv/d'))).toBe('EIO')
     expect(await files.mkdir('/srv/d')).toBe(true)

@@ -12,10 +12,10 @@ import { createLockTable } from '../../../core/lock-table.ts'
 import type { SrUuid } from '../../../core/ids.ts'
 import type { Command, Exclusive, Files, Host, Isolate, Locks, Log, Run, RunResult, Scanner } from '../../../core/ports.ts'
 import { createModelFiles, type Namespace } from './files.ts'
-import { createProcess, systemError, type Fault, type ModelProcess, type ProcessWatch } from './process.ts'
+import { createProcess, type Fault, type ModelProcess, type ProcessWatch } from './process.ts'
 import { copyRecords, createModelRecords, emptyRecords, type RecordState } from './records.ts'
 import { createModelScanner, type ScannedFormats } from './scanner.ts'
-import { addInode, assign, copyVolume, createVolume, syncNames, type Fate, type Volume } from './volume.ts'
+import { addInode, assign, change, copyVolume, createVolume, syncContent, syncNames, type Fate, type Volume } from './volume.ts'
 
 /** One family of host tools (mount, lvm, iscsiadm ...) and the state behind it. A run is one step of a process. */
 export interface ToolModel {
@@ -59,6 +59,17 @@ export const placeDirectory = (volume: Volume, path: string): void => {
   }
 }
 
+/** A file in the root directory of a volume, written by somebody else: replaces one of that name. Durable. */
+export const addFile = (volume: Volume, name: string, text: string): void => {
+  const file = volume.root.entries.get(name) ?? addInode(volume, 'file', 0)
+  const bytes = new TextEncoder().encode(text)
+  change(file, { kind: 'truncate', length: 0 }, 0)
+  change(file, { kind: 'write', position: 0, bytes }, 0)
+  syncContent(file)
+  assign(volume, [{ directory: volume.root, name, to: file }], 0)
+  syncNames(volume, volume.root)
+}
+
 const bootHost = (id: string, boot: number, root: Volume, clock: { ms: number }, records: RecordState): ModelHost => {
   placeDirectory(root, runDirectory)
   return {
@@ -71,6 +82,8 @@ export interface MachineOptions {
   readonly tools?: (first: ModelHost, second: ModelHost) => readonly ToolModel[]
   /** The root of the second host; the very volume of the first one when absent, so that both see the same directories. */
   readonly secondRoot?: Volume
+  /** Mount points that the host itself mounts when it boots; all others are gone then. */
+  readonly atBoot?: readonly string[]
 }
 
 export const createMachine = (options: MachineOptions = {}): Machine => {
@@ -78,10 +91,10 @@ export const createMachine = (options: MachineOptions = {}): Machine => {
   const root = createVolume()
   const first = bootHost('host-1', 1, root, clock, emptyRecords())
   const second = bootHost('host-2', 1, options.secondRoot ?? root, clock, emptyRecords())
-  return assemble(clock, first, second, options.tools?.(first, second) ?? [], 1)
+  return assemble(clock, first, second, options.tools?.(first, second) ?? [], 1, ['/', ...(options.atBoot ?? [])])
 }
 
-const assemble = (clock: { ms: number }, first: ModelHost, second: ModelHost, tools: readonly ToolModel[], boot: number): Machine => ({
+const assemble = (clock: { ms: number }, first: ModelHost, second: ModelHost, tools: readonly ToolModel[], boot: number, atBoot: readonly string[]): Machine => ({
   clock, first, second, tools,
   copy(fate) {
     const copies = new Map<Volume, Volume>()
@@ -93,14 +106,14 @@ const assemble = (clock: { ms: number }, first: ModelHost, second: ModelHost, to
     const ownClock = { ms: clock.ms }
     const rebooted = fate !== undefined
     const copyHost = (host: ModelHost, boots: boolean): ModelHost => {
-      const mounts = new Map([...host.space.mounts].filter(([path]) => !boots || path === '/').map(([path, original]) => [path, volume(original)]))
+      const mounts = new Map([...host.space.mounts].filter(([path]) => !boots || atBoot.includes(path)).map(([path, original]) => [path, volume(original)]))
       return {
         id: host.id, bootId: boots ? `boot-${boot + 1}` : host.bootId, records: copyRecords(host.records), locks: createLockTable(),
         space: { mounts, open: new Map(), now: () => ownClock.ms },
       }
     }
     const [one, two] = [copyHost(first, rebooted), copyHost(second, false)]
-    return assemble(ownClock, one, two, tools.map((tool) => tool.copy(volume, rebooted)), rebooted ? boot + 1 : boot)
+    return assemble(ownClock, one, two, tools.map((tool) => tool.copy(volume, rebooted)), rebooted ? boot + 1 : boot, atBoot)
   },
 })
 
@@ -202,5 +215,3 @@ export const startEngine = (machine: Machine, host: ModelHost, settings: EngineS
   })
   return { ...engine, process, files }
 }
-
-export { systemError }

@@ -15,7 +15,7 @@ export interface Step {
 export interface Fault {
   readonly when: (step: Step) => boolean
   /** A system error code; `hang`: never answers. */
-  readonly then: string
+  readonly fails: string
   /** The step is done nevertheless, only its answer is lost. */
   readonly done?: true
   /** Goes away after so many times; for ever when absent. */
@@ -67,7 +67,7 @@ export const createProcess = (watch: ProcessWatch = {}): ModelProcess => {
       await Promise.resolve()
       if (!alive) return never()
       const fault = faultAt(step)
-      if (fault !== undefined && fault.done !== true) return fault.then === 'hang' ? never() : Promise.reject(systemError(fault.then, step))
+      if (fault !== undefined && fault.done !== true) return fault.fails === 'hang' ? never() : Promise.reject(systemError(fault.fails, step))
       const number = steps.length + 1
       if (step.effect === 'write') watch.onStep?.(step, number, 'before')
       if (!alive) return never()
@@ -77,13 +77,13 @@ export const createProcess = (watch: ProcessWatch = {}): ModelProcess => {
         watch.onStep?.(step, number, 'after')
       }
       if (!alive) return never()
-      if (fault !== undefined) return fault.then === 'hang' ? never() : Promise.reject(systemError(fault.then, step))
+      if (fault !== undefined) return fault.fails === 'hang' ? never() : Promise.reject(systemError(fault.fails, step))
       return answer
     },
     performNow(step, act) {
       if (!alive) throw new Error('a dead process does nothing')
       const fault = faultAt(step)
-      if (fault !== undefined && fault.done !== true) throw systemError(fault.then, step)
+      if (fault !== undefined && fault.done !== true) throw systemError(fault.fails, step)
       const number = steps.length + 1
       if (step.effect === 'write') watch.onStep?.(step, number, 'before')
       if (!alive) throw new Error('a dead process does nothing')
@@ -92,7 +92,7 @@ export const createProcess = (watch: ProcessWatch = {}): ModelProcess => {
         steps.push(`${step.call} ${step.target}`)
         watch.onStep?.(step, number, 'after')
       }
-      if (fault !== undefined) throw systemError(fault.then, step)
+      if (fault !== undefined) throw systemError(fault.fails, step)
       return answer
     },
     atDeath: (act) => void atDeath.push(act),
