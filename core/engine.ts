@@ -200,6 +200,8 @@ export const createEngine = (options: EngineOptions): Engine => {
     } catch (thrown) {
       const error = hideInError(toStorageError(thrown, 'engine'), secrets)
       outcome = error.kind
+      // Refused before it was worth a log of its own: its lines still say which call they are about.
+      if (callLog === log) callLog = log.child({ call_id: callId, method: name })
       const facts = { kind: error.kind, ...error.facts.details, ...(error.facts.layer === undefined ? {} : { layer: error.facts.layer }), ...(error.kind === 'driverBug' ? { err: error } : {}) }
       if (error.kind === 'driverBug') callLog.error(facts, error.message)
       else callLog.info(facts, error.message)
