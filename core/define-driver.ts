@@ -40,9 +40,16 @@ const checkPartial = (type: string, schema: z.ZodObject, raw: DeviceConfig): Dev
   return raw
 }
 
-/** Keys of a dconf schema whose values are secrets. */
-export const secretKeys = (schema: z.ZodObject): readonly string[] =>
-  Object.entries(schema.shape).flatMap(([key, field]) => ((field as z.ZodType).meta()?.['secret'] === true ? [key] : []))
+const knownSecretKeys = new WeakMap<z.ZodObject, readonly string[]>()
+
+/** Keys of a dconf schema whose values are secrets. Asked by every call of an SR, so looked up once a schema. */
+export const secretKeys = (schema: z.ZodObject): readonly string[] => {
+  const known = knownSecretKeys.get(schema)
+  if (known !== undefined) return known
+  const keys = Object.entries(schema.shape).flatMap(([key, field]) => ((field as z.ZodType).meta()?.['secret'] === true ? [key] : []))
+  knownSecretKeys.set(schema, keys)
+  return keys
+}
 
 /**
  * Checks a driver when it is loaded: contract version in the accepted range, a type that can be a file name, a strict
