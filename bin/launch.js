@@ -22,21 +22,23 @@ const readOr = (path) => {
   }
 }
 
+/** For drivers from outside, which may be ES modules: import() does not work in scripts that were compiled here. */
+const nativeImport = (specifier) => import(specifier)
+
 const load = (name) => {
   const known = loaded.get(name)
   if (known !== undefined) return known.module.exports
   const filename = join(dist, name)
   // Chunks are ASCII (scripts/build.ts): read as Latin-1 they need no decoding.
   const source = readFileSync(filename, 'latin1')
-  const script = new vm.Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
+  const script = new vm.Script(`(function (exports, require, module, __filename, __dirname, __nativeImport) {${source}\n})`, {
     filename,
     cachedData: readOr(join(caches, name)),
-    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   })
   const module = { exports: {} }
   loaded.set(name, { module, script })
   const requireFrom = (wanted) => (wanted.startsWith('./') ? load(wanted.slice(2)) : require(wanted))
-  script.runInThisContext()(module.exports, requireFrom, module, filename, dist)
+  script.runInThisContext()(module.exports, requireFrom, module, filename, dist, nativeImport)
   return module.exports
 }
 

@@ -17,7 +17,7 @@ import { root } from './outputs.ts'
 /** Packages that stay where npm put them: they hold native code that is loaded by its path. */
 const external = ['fs-native-extensions']
 
-/** An import that must remain one: drivers from outside may be ES modules. Every other import() becomes a lazy require(). */
+/** An import that must remain one: drivers from outside may be ES modules. bin/launch.js has it; every other import() becomes a lazy require(). */
 const nativeImport = '__nativeImport'
 const keepImports: Plugin = {
   name: 'keep-native-imports',
@@ -77,7 +77,7 @@ const bundle = async (outdir: string): Promise<Metafile> => {
       define: { 'import.meta.url': fileUrl, 'import.meta.dirname': '__dirname' },
       logLevel: 'warning',
     })
-    const text = ascii(code).replaceAll(`${nativeImport}(`, 'import(')
+    const text = ascii(code)
     writeFileSync(join(outdir, basename(file.path)), text.includes(fileUrl) ? `${fileUrlLine}${text}` : text)
   }
   return result.metafile
