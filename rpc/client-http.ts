@@ -88,7 +88,7 @@ export const createHttpClient = (options: HttpClientOptions): Client => {
   return {
     callByName,
     call: async <M extends MethodName>(method: M, params: ParamsIn<M>, call?: CallOptions) => (await callByName(method, params, call)) as Result<M>,
-    subscribe: async (listener, filter = {}, onLost) =>
+    subscribe: async (listener, filter = {}, onLost, onEnd) =>
       new Promise((resolve, reject) => {
         const query = new URLSearchParams({
           ...(filter.events === undefined ? {} : { events: filter.events.join() }),
@@ -102,7 +102,10 @@ export const createHttpClient = (options: HttpClientOptions): Client => {
           else if (method === 'events.lost') onLost?.((params as { readonly lost: number }).lost)
         }
         request.on('error', (error) => reject(unreachable(options.url, error)))
-        request.on('close', () => streams.delete(request))
+        request.on('close', () => {
+          // Still among them: nobody here has ended it.
+          if (streams.delete(request)) onEnd?.(new StorageError('unreachable', `The connection to ${options.url} is closed`, { layer, remedy: 'Connect again' }))
+        })
         request.on('response', (response) => {
           if (response.statusCode !== 200) {
             read(response).then((text) => parse(text, response.statusCode)).then(() => undefined, reject)
@@ -112,13 +115,19 @@ export const createHttpClient = (options: HttpClientOptions): Client => {
           response.on('data', (chunk: Buffer) => lines.push(chunk))
           response.on('error', () => undefined)
           streams.add(request)
-          resolve(async () => void request.destroy())
+          resolve(async () => {
+            streams.delete(request)
+            request.destroy()
+          })
         })
         request.end()
       }),
     async close() {
       closed = true
-      for (const request of streams) request.destroy()
+      for (const request of streams) {
+        streams.delete(request)
+        request.destroy()
+      }
       agent.destroy()
     },
   }

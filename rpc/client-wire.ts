@@ -6,8 +6,11 @@ import { readMethods } from './read-methods.ts'
 export interface Client extends Caller {
   /** For callers that have the name from outside. */
   callByName(method: string, params: unknown, options?: CallOptions): Promise<unknown>
-  /** Tells events until the answered function is called; `onLost` how many were dropped because we read too slowly. */
-  subscribe(listener: (event: StorageEvent) => void, filter?: EventFilterIn, onLost?: (lost: number) => void): Promise<() => Promise<void>>
+  /**
+   * Tells events until the answered function is called; `onLost` how many were dropped because we read too slowly, `onEnd` that
+   * the connection is gone and no more will come.
+   */
+  subscribe(listener: (event: StorageEvent) => void, filter?: EventFilterIn, onLost?: (lost: number) => void, onEnd?: (error: StorageError) => void): Promise<() => Promise<void>>
   /** Calls that still run fail as if the connection were lost. */
   close(): Promise<void>
 }

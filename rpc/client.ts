@@ -31,6 +31,7 @@ export const connectStreams = (input: Readable, output: Writable, where: string)
   let lost: StorageError | undefined
   let listener: ((event: StorageEvent) => void) | undefined
   let onLost: ((lost: number) => void) | undefined
+  let onEnd: ((error: StorageError) => void) | undefined
 
   const breakOff = (): void => {
     if (lost !== undefined) return
@@ -39,6 +40,7 @@ export const connectStreams = (input: Readable, output: Writable, where: string)
     pending.clear()
     input.destroy()
     output.destroy()
+    if (listener !== undefined) onEnd?.(lost)
   }
 
   const onNotification = ({ method, params }: Answer): void => {
@@ -127,9 +129,10 @@ export const connectStreams = (input: Readable, output: Writable, where: string)
   return {
     callByName,
     call: async <M extends MethodName>(method: M, params: ParamsIn<M>, options?: CallOptions) => (await callByName(method, params, options)) as Result<M>,
-    async subscribe(onEvent, filter = {}, lostEvents) {
+    async subscribe(onEvent, filter = {}, lostEvents, ended) {
       listener = onEvent
       onLost = lostEvents
+      onEnd = ended
       await callByName('events.subscribe', filter)
       return async () => {
         listener = undefined
@@ -137,6 +140,7 @@ export const connectStreams = (input: Readable, output: Writable, where: string)
       }
     },
     async close() {
+      onEnd = undefined
       breakOff()
     },
   }
