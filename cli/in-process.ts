@@ -14,9 +14,7 @@ export const openInProcess = async ({ stateDirectory, logLevel, elsewhere }: InP
       via: 'in this process',
       daemon: undefined,
       callByName: async (method, params, options) => engine.callByName(method, params, options),
-      async close() {
-        await engine.close()
-      },
+      close: async () => engine.close(),
     }
   }
   return elsewhere === undefined || settings.socket === undefined ? compose() : elsewhere(settings.socket, compose)

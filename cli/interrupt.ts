@@ -10,6 +10,8 @@ export interface Interrupt {
   readonly signal: AbortSignal
   /** Cancels as a signal would, for time limits. */
   cancel(error: StorageError): void
+  /** Why a call that was cancelled here was cancelled: the engine and the daemon only know that it was. */
+  explain(error: StorageError): StorageError
   /** Call when all is written and closed: dies of the signal that came, or returns. */
   settle(): void
 }
@@ -20,12 +22,17 @@ export const catchSignals = (): Interrupt => {
   const onSignal = (name: NodeJS.Signals): void => {
     came = name
     for (const signal of signals) process.removeListener(signal, onSignal)
-    controller.abort(new StorageError('cancelled', `Cancelled by ${name}`, { layer: 'cli', mayHaveChanged: true, remedy: 'Look at the state before you repeat it' }))
+    controller.abort(new StorageError('cancelled', `Cancelled by ${name}`, { layer: 'cli', remedy: 'Look at the state before you repeat it' }))
   }
   for (const signal of signals) process.on(signal, onSignal)
   return {
     signal: controller.signal,
     cancel: (error) => controller.abort(error),
+    explain(error) {
+      if (error.kind !== 'cancelled' || !controller.signal.aborted) return error
+      const { kind, message, facts } = controller.signal.reason as StorageError
+      return new StorageError(kind, message, { ...facts, mayHaveChanged: error.facts.mayHaveChanged === true })
+    },
     settle() {
       for (const signal of signals) process.removeListener(signal, onSignal)
       if (came !== undefined) process.kill(process.pid, came)

@@ -107,9 +107,13 @@ const buildTypes = async (outdir: string): Promise<void> => {
   if (code !== 0) throw new Error('The declarations could not be made')
 }
 
-/** Calls that run what short executables need at their start: first without a daemon, then through one. */
-const warmUps: readonly (readonly [entry: string, ...args: string[]])[] = [
-  ['xe', 'file', '<dconf><location>/nonexistent</location></dconf>', 'sr_scan', '87b8646b-b800-9500-cb7b-af3b74e02f5c'],
+const sr = '87b8646b-b800-9500-cb7b-af3b74e02f5c'
+const vdi = '98de866e-b035-4b1a-a571-613bff542b89'
+
+/** Calls that run what short executables need: first without a daemon, then through one. */
+const warmUps = (place: string): readonly (readonly [entry: string, ...args: string[]])[] => [
+  ...[['sr_create', sr, '0'], ['sr_attach', sr], ['vdi_create', sr, vdi, '1048576'], ['vdi_attach', sr, vdi], ['sr_scan', sr], ['vdi_detach', sr, vdi], ['vdi_delete', sr, vdi], ['sr_detach', sr], ['sr_delete', sr]]
+    .map((call) => ['xe', 'file', `<dconf><location>${place}</location></dconf>`, ...call] as const),
   ['smctl', 'sr', 'list'],
   ['smctl', 'host', 'status'],
   ['smctl', 'sr', 'list', '--json'],
@@ -124,6 +128,7 @@ const writeCaches = async (caches: string): Promise<void> => {
   mkdirSync(caches, { recursive: true })
   const scratch = mkdtempSync(join(tmpdir(), 'storage-manager-build-'))
   const state = join(scratch, 'state')
+  const calls = warmUps(join(scratch, 'place'))
   let runs = 0
   const start = (args: readonly string[]): ChildProcess => {
     const made = join(scratch, String(runs))
@@ -131,14 +136,14 @@ const writeCaches = async (caches: string): Promise<void> => {
     mkdirSync(made)
     return spawn(process.execPath, [join(root, 'scripts', 'warm-up.cjs'), made, ...args], { stdio: 'ignore', env: { STORAGE_MANAGER_STATE: state } })
   }
-  // Their exit status tells nothing: there is no such SR. What they compiled is what counts.
+  // Their exit status does not matter here: what they compiled is what counts.
   const run = async (args: readonly string[]): Promise<void> => void (await once(start(args), 'exit'))
   try {
-    for (const args of warmUps) await run(args)
+    for (const args of calls) await run(args)
     const daemon = start(['smd'])
     const ended = once(daemon, 'exit')
     for (let waited = 0; waited < 10_000 && daemon.exitCode === null && !existsSync(join(state, 'run', 'smd.sock')); waited += 20) await sleep(20)
-    for (const args of warmUps) await run(args)
+    for (const args of calls) await run(args)
     daemon.kill('SIGTERM')
     await ended
     for (let index = 0; index < runs; index += 1) {

@@ -12,7 +12,8 @@ const slow = ['pino', 'execa', 'fast-xml-parser', 'json-rpc-2.0', 'prom-client',
 export const executables: Readonly<Record<string, Entry>> = {
   smctl: { source: 'cli/smctl/main.ts', banned: [...slow, 'zod'] },
   smd: { source: 'cli/smd.ts', banned: ['pino', 'execa', 'fast-xml-parser', 'prom-client', 'commander', 'cli-table3'] },
-  'scan-worker': { source: 'stores/image-files/scan/worker.ts' },
+  'files-worker': { source: 'cli/files-worker.ts', banned: [...slow, 'commander'] },
+  'scan-worker': { source: 'stores/image-files/scan/worker.ts', banned: [...slow, 'commander'] },
   xe: { source: 'cli/xe/main.ts', banned: [...slow, 'zod', 'commander'] },
 }
 

@@ -27,7 +27,7 @@ const startTimer = (text: string | undefined, interrupt: Interrupt): NodeJS.Time
   if (text === undefined) return undefined
   const seconds = /^\d{1,7}(\.\d{1,3})?$/.test(text) ? Number(text) : 0
   if (seconds <= 0) throw new StorageError('invalidArgument', `timeout: must be a number of seconds, found ${JSON.stringify(text.slice(0, 64))}`, { field: 'timeout', layer: 'cli', remedy: 'For instance --timeout 30' })
-  return setTimeout(() => interrupt.cancel(new StorageError('cancelled', `Not done within ${seconds} s`, { layer: 'cli', mayHaveChanged: true, remedy: 'Look at the state before you repeat it; give it more time with --timeout' })), seconds * 1000)
+  return setTimeout(() => interrupt.cancel(new StorageError('cancelled', `Not done within ${seconds} s`, { layer: 'cli', remedy: 'Look at the state before you repeat it; give it more time with --timeout' })), seconds * 1000)
 }
 
 const answer = async (method: string, result: unknown, options: GlobalOptions): Promise<string> => {
@@ -115,7 +115,7 @@ export const main = async (words: readonly string[]): Promise<number> => {
     if (thrown instanceof CommanderError && thrown.code === 'commander.help') {
       status = exitStatus(new StorageError('invalidArgument', 'no command'))
     } else if (!(thrown instanceof CommanderError) || thrown.exitCode !== 0) {
-      const error = thrown instanceof CommanderError ? usageError(thrown, words) : toStorageError(thrown, 'cli')
+      const error = thrown instanceof CommanderError ? usageError(thrown, words) : interrupt.explain(toStorageError(thrown, 'cli'))
       tell(error, words)
       status = exitStatus(error)
     }

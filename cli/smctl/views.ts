@@ -175,7 +175,10 @@ export const blocksOf = (method: string, result: unknown): readonly Block[] => {
 export const identitiesOf = (result: unknown): readonly string[] => {
   if (!isPlain(result)) return []
   const list = Object.values(result).find((value): value is readonly Plain[] => Array.isArray(value) && value.length > 0 && value.every(isPlain))
-  if (list !== undefined) return list.flatMap(identitiesOf)
+  return list === undefined ? identityOf(result) : list.flatMap(identityOf)
+}
+
+const identityOf = (result: Plain): readonly string[] => {
   for (const key of ['path', 'uuid', 'sr_uuid', 'vdi_uuid', 'task', 'type', 'content_type']) {
     const value = result[key]
     if (typeof value === 'string') return [oneLine(value)]

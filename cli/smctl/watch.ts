@@ -13,11 +13,14 @@ const eventLine = (event: StorageEvent): string => {
 export const watch = async (options: CallerOptions, json: boolean, signal: AbortSignal): Promise<void> => {
   const caller = await openCaller({ ...options, daemon: 'always' })
   try {
-    await caller.daemon?.subscribe(
-      (event) => writeOut(`${json ? JSON.stringify(event) : eventLine(event)}\n`), {},
-      (lost) => writeErr(`smctl: ${lost} events were lost: they came faster than they could be shown\n`),
-    )
-    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    await new Promise<void>((resolve, reject) => {
+      signal.addEventListener('abort', () => resolve(), { once: true })
+      caller.daemon?.subscribe(
+        (event) => writeOut(`${json ? JSON.stringify(event) : eventLine(event)}\n`), {},
+        (lost) => writeErr(`smctl: ${lost} events were lost: they came faster than they could be shown\n`),
+        reject,
+      ).catch(reject)
+    })
   } finally {
     await caller.close()
   }

@@ -77,7 +77,7 @@ export const main = async ([type = '', ...args]: readonly string[]): Promise<num
       writeOut(await work(caller, interrupt.signal))
     }
   } catch (thrown) {
-    const error = toStorageError(thrown, 'cli')
+    const error = interrupt.explain(toStorageError(thrown, 'cli'))
     writeErr(failureText(args[1] === undefined ? who : `${who}: ${oneLine(args[1]).slice(0, 64)}`, error))
     status = exitStatus(error)
   } finally {

@@ -1,5 +1,5 @@
 /** The driver executables as an agent starts them: arguments in, XML and exit status out. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { commandLines, createMachine, waitUntil, type Ended, type Machine } from './machine.ts'
@@ -141,6 +141,37 @@ describe('a call of the SM API', () => {
   })
 })
 
+describe('FileSR', () => {
+  const file = async (dconf: string, ...args: readonly string[]): Promise<Ended> => machine.run('FileSR', [dconf, ...args])
+
+  it('shows parents after a snapshot, and names a damaged VDI beside the document that lists it', async () => {
+    const location = machine.place()
+    const dconf = dconfOf({ location })
+    const uuid = crypto.randomUUID()
+    for (const call of [['sr_create', uuid, '0'], ['sr_attach', uuid], ['vdi_create', uuid, vdi, '1048576'], ['vdi_clone', uuid, vdi, other]]) await succeeds(file(dconf, ...call))
+    const xml = await succeeds(file(dconf, 'sr_scan', uuid))
+    const parents = [...xml.matchAll(/<parent>([^<]+)<\/parent>/g)].map(([, parent]) => parent)
+    expect(parents).toHaveLength(2)
+    expect(new Set(parents).size).toBe(1)
+    expect(xml).toMatch(new RegExp(`<uuid>${parents[0] ?? ''}</uuid>[^]*?<read_only>True</read_only>`))
+
+    writeFileSync(join(location, `${other}.vhd`), Buffer.alloc(4096, 7))
+    const { status, stdout, stderr } = await file(dconf, 'sr_scan', uuid)
+    expect(status).toBe(0)
+    expect(stdout).toContain(`<uuid>${other}</uuid>`)
+    expect(stderr).toMatch(new RegExp(`^FileSR: warning: VDI ${other} cannot be used: .+\\n$`))
+    expect((await file(dconf, 'vdi_attach', uuid, other)).status).toBe(5)
+  })
+
+  it('refuses a place that holds something else, and leaves it alone', async () => {
+    const location = machine.place()
+    writeFileSync(join(location, 'precious.txt'), 'mine')
+    const ended = await file(dconfOf({ location }), 'sr_create', crypto.randomUUID(), '0')
+    expect(ended).toMatchObject({ status: 17, stdout: '' })
+    expect(readdirSync(location)).toEqual(['precious.txt'])
+  })
+})
+
 describe('a failed call', () => {
   const dconf = dconfOf({ location: '/nonexistent' })
 
@@ -260,7 +291,7 @@ describe('an interrupted call', () => {
       onStart: (child) => void waitUntil('the login runs', marker).then(() => child.kill('SIGINT')),
     })
     expect(ended).toMatchObject({ signal: 'SIGINT', stdout: '' })
-    expect(ended.stderr).toContain('cancelled')
+    expect(ended.stderr).toContain('Cancelled by SIGINT')
     await waitUntil('the tool is gone', () => !marker())
     expect((await machine.run('DemoSR', [dconfOf({ location }), 'sr_attach', uuid])).status).toBe(0)
   })
