@@ -98,25 +98,17 @@ export const createEngine = (options: EngineOptions): Engine => {
     ...serviceOperations(async (method, params, signal, onProgress) => callByName(method, params, { signal, onProgress })),
   }
 
-  const secretsIn = async (type: string | undefined, config: Readonly<Record<string, string>> | undefined): Promise<readonly string[]> => {
-    if (config === undefined || type === undefined || !options.drivers.types.includes(type)) return []
-    const driver = await options.drivers.load(type)
-    return secretKeys(driver.dconf).flatMap((key) => {
-      const value = config[key]
-      return value === undefined || value === '' ? [] : [value]
-    })
-  }
-
   /** Values that must not appear in any log line or error of this call: whatever the dconf schema marks as secret, wherever the dconf comes from. */
   const secretsOf = async (params: Readonly<Record<string, unknown>>, place: CallOptions['place']): Promise<readonly string[]> => {
     const sr = textOf(params, 'sr_uuid') as SrUuid | undefined
     const record = sr === undefined ? undefined : records.sr(sr)
-    const found = await Promise.all([
-      secretsIn(textOf(params, 'type'), params['device_config'] as Readonly<Record<string, string>> | undefined),
-      secretsIn(place?.type, place?.deviceConfig),
-      secretsIn(record?.type, record?.deviceConfig),
-    ])
-    return [...new Set(found.flat())]
+    const told = params['device_config'] as Readonly<Record<string, string>> | undefined
+    const secrets = new Set<string>()
+    for (const [type, config] of [[textOf(params, 'type'), told], [place?.type, place?.deviceConfig], [record?.type, record?.deviceConfig]] as const) {
+      if (config === undefined || type === undefined || !options.drivers.types.includes(type)) continue
+      for (const key of secretKeys((await options.drivers.load(type)).dconf)) if (config[key] !== undefined && config[key] !== '') secrets.add(config[key])
+    }
+    return [...secrets]
   }
 
   const run = async (call: Call, method: MethodName, params: Readonly<Record<string, unknown>>): Promise<unknown> => {
