@@ -86,6 +86,8 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
   const hub: EventHub = createEventHub(engine)
   const allCalls = new Set<RunningCall>()
   const idle = new Set<() => void>()
+  /** Controllers that were not needed after all, for calls to come: making one costs as much as all the rest here. */
+  const unused: AbortController[] = []
   let draining = false
 
   const frontHandlers: FrontHandlers = {
@@ -133,7 +135,7 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
       if (peer.calls.size >= limits.callsPerConnection) {
         throw new StorageError('busy', `${limits.callsPerConnection} calls run on this connection already`, { layer: 'rpc', remedy: 'Wait for some answers, or open another connection' })
       }
-      const call: RunningCall = { id: request.id, reads, controller: new AbortController() }
+      const call: RunningCall = { id: request.id, reads, controller: unused.pop() ?? new AbortController() }
       peer.calls.add(call)
       allCalls.add(call)
       try {
@@ -142,6 +144,7 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
       } finally {
         peer.calls.delete(call)
         allCalls.delete(call)
+        if (!call.controller.signal.aborted) unused.push(call.controller)
         if (allCalls.size === 0) for (const wake of idle) wake()
       }
     })
