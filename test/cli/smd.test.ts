@@ -1,6 +1,6 @@
 /** The daemon as a whole: in this process on the memory driver, and as a process of its own with signals and sockets. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -174,6 +174,31 @@ describe('the daemon as a process', () => {
     expect(await daemon.exited).toBe(0)
     expect(existsSync(socket())).toBe(false)
     expect(daemon.stderr()).toContain('daemon stopped')
+  })
+
+  it('serves real disks, tells a second client what the first one does, and collects what is left over', async () => {
+    configure({ collector: { idle_seconds: 0 } })
+    const daemon = run([])
+    await started(daemon)
+    const [client, watcher] = [await connectUnix(socket()), await connectUnix(socket())]
+    const events: string[] = []
+    await watcher.subscribe((event) => event.event === 'changed' && events.push(event.method), { events: ['changed'] })
+    const location = join(directory.path, 'disks')
+    mkdirSync(location)
+    const { sr_uuid: sr } = await client.call('SR.create', { type: 'file', device_config: { location } })
+    await client.call('SR.attach', { sr_uuid: sr })
+    const vdi = await client.call('VDI.create', { sr_uuid: sr, size: 8 * 1024 ** 2, name: 'a disk' })
+    const snapshot = await client.call('VDI.snapshot', { sr_uuid: sr, vdi_uuid: vdi.uuid })
+    await client.call('VDI.delete', { sr_uuid: sr, vdi_uuid: snapshot.uuid })
+    await client.call('VDI.delete', { sr_uuid: sr, vdi_uuid: vdi.uuid })
+    await until(async () => (await client.call('SR.scan', { sr_uuid: sr })).vdis.length === 0, 'the collector has removed what they shared')
+    expect(events).toContain('SR.collect')
+    const expected = ['SR.create', 'SR.attach', 'VDI.create', 'VDI.snapshot', 'VDI.delete', 'VDI.delete']
+    expect(events.filter((method) => method !== 'SR.collect')).toEqual(expected)
+    await client.call('SR.delete', { sr_uuid: sr })
+    expect(readdirSync(location)).toEqual([])
+    await client.close()
+    await watcher.close()
   })
 
   it('ends at once on a second signal, whoever still holds it up', async () => {

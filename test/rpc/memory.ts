@@ -247,9 +247,9 @@ export const temporaryDirectory = (): { readonly path: string; remove(): void } 
 }
 
 /** Waits for a condition, with a generous ceiling. */
-export const until = async (holds: () => boolean, what: string): Promise<void> => {
+export const until = async (holds: () => boolean | Promise<boolean>, what: string): Promise<void> => {
   const end = performance.now() + 20_000
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > end) throw new Error(`gave up waiting until ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
