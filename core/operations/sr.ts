@@ -1,5 +1,5 @@
 /** What the SR calls do, once parameters are valid and locks are held. */
-import { type Ctx, type Driver, type SrContents, supports } from '../contract.ts'
+import { type Ctx, type Driver, type Sr, type SrContents, supports } from '../contract.ts'
 import { parseDconf, secretKeys } from '../define-driver.ts'
 import { reportError, StorageError, toStorageError } from '../errors.ts'
 import { asSrUuid, type SrUuid } from '../ids.ts'
@@ -144,21 +144,37 @@ const list: Handler<'SR.list'> = async (call) => ({
   })),
 })
 
+/**
+ * Makes an SR reachable and opens it. Also one that is recorded as attached may have to be connected again: a detach or a
+ * delete that died midway, or somebody by hand, took it away.
+ */
+const reach = async (call: Call, ctx: Ctx, driver: Driver, place: Place, state: SrState): Promise<{ readonly sr: Sr; readonly changed: boolean }> => {
+  const connect = async (): Promise<void> => {
+    await driver.attach(ctx, place.deviceConfig).catch(asDriverError(place.type))
+    call.engine.records.putSr({ uuid: ctx.sr, ...place, attachedInBoot: call.engine.host.bootId })
+  }
+  if (state === 'attached') {
+    try {
+      // Also of an attached SR the identity is proven again: "attached already" must not hide that the place is gone.
+      return { sr: (await openAttached(call, ctx.sr)).sr, changed: false }
+    } catch (error) {
+      if (!mayBeGone(error)) throw error
+    }
+  }
+  await connect()
+  return { sr: (await openAttached(call, ctx.sr)).sr, changed: true }
+}
+
 const attach: Handler<'SR.attach'> = async (call, params) => {
   const { record, state } = admit(call, 'SR.attach', params.sr_uuid)
   const place = placeOf(call, params, record)
   if (place === undefined) throw notAttached(params.sr_uuid, undefined)
   const driver = await call.engine.drivers.load(place.type)
   const ctx = ctxFor(call, params.sr_uuid)
-  if (state !== 'attached') {
-    await driver.attach(ctx, place.deviceConfig).catch(asDriverError(place.type))
-    call.engine.records.putSr({ uuid: params.sr_uuid, ...place, attachedInBoot: call.engine.host.bootId })
-  }
-  // Also of an attached SR the identity is proven again: "attached already" must not hide that the place is gone.
-  const { sr } = await openAttached(call, params.sr_uuid)
+  const { sr, changed } = await reach(call, ctx, driver, place, state)
   const recovered = await withGuard(call, params.sr_uuid, sr, async () => sr.recover(ctx)).catch(asDriverError(place.type))
   for (const line of recovered.replayed) call.log.warn({ recovered: line }, 'finished what a crash had left')
-  return { changed: state !== 'attached', recovered: [...recovered.replayed] }
+  return { changed, recovered: [...recovered.replayed] }
 }
 
 const attachedVdis = (call: Call, uuid: SrUuid): StorageError | undefined => {
@@ -200,18 +216,17 @@ const remove: Handler<'SR.delete'> = async (call, params) => {
   const ctx = ctxFor(call, params.sr_uuid)
   const busy = attachedVdis(call, params.sr_uuid)
   if (busy !== undefined) throw busy
-  if (state !== 'attached') {
-    try {
-      await driver.attach(ctx, place.deviceConfig)
-    } catch (error) {
-      if (!mayBeGone(error)) throw toStorageError(error, `driver:${place.type}`)
-      call.engine.records.removeSr(params.sr_uuid)
-      return { changed: false }
-    }
-    call.engine.records.putSr({ uuid: params.sr_uuid, ...place, attachedInBoot: call.engine.host.bootId })
-  }
   const attachedRecord: SrRecord = { uuid: params.sr_uuid, ...place, attachedInBoot: call.engine.host.bootId }
-  const { sr } = await openAttached(call, params.sr_uuid)
+  let sr: Sr
+  try {
+    sr = (await reach(call, ctx, driver, place, state)).sr
+  } catch (error) {
+    // Of an SR that was attached just now, a place that is missing proves nothing: it may come back.
+    if (!(error instanceof StorageError) || !(error.kind === 'notFound' || (state !== 'attached' && error.kind === 'placeMissing'))) throw error
+    if (state === 'attached') await disconnect(call, ctx, driver, attachedRecord)
+    call.engine.records.removeSr(params.sr_uuid)
+    return { changed: false }
+  }
   const contents = await withGuard(call, params.sr_uuid, sr, async () => {
     await sr.recover(ctx)
     if (supports(sr, 'collect')) await removeGarbage(call, ctx, sr)
