@@ -83,7 +83,7 @@ export default defineDriver({
     await writeIdentity(ctx, location, { uuid: ctx.sr, name: want.name, description: want.description }, 'new')
   },
 
-  /** The identity goes first: from then on there is no SR. Files of others are never touched. */
+  /** The identity goes last: until then a crash leaves an SR that can be removed again. Files of others are never touched. */
   async remove(ctx, { location }) {
     const names = (await ctx.host.files.list(location)) ?? []
     const foreign = names.filter((name) => !isIdentity(name))
@@ -94,7 +94,11 @@ export default defineDriver({
     if (names.length > 0) await ctx.host.files.syncDirectory(location)
   },
 
-  attach: async (ctx, { location }) => prove(ctx, location),
+  /** A creation that was killed may have left an identity that a power cut still takes away: what is believed here must stay. */
+  async attach(ctx, { location }) {
+    await prove(ctx, location)
+    await ctx.host.files.syncDirectory(location)
+  },
 
   // A directory needs nothing to be taken away, neither of the SR nor of a VDI.
   detach: async () => undefined,

@@ -11,6 +11,7 @@ import { jsonOf, lockOf, rawOf, readVdi, readVdiFile, uuidOf, writeVdiFile, type
 type Place = SrCore & SrWith<'create' | 'destroy' | 'snapshot' | 'clone' | 'resize' | 'revert' | 'names' | 'lock' | 'collect' | 'verify'>
 
 const chunk = MiB
+const zeros = new Uint8Array(chunk)
 
 /** An unreachable directory must never look like an empty SR. */
 const namesIn = async (ctx: Ctx, location: string): Promise<readonly string[]> => {
@@ -24,16 +25,17 @@ const needVdi = <T>(found: T | undefined, vdi: VdiUuid): T => {
   return found
 }
 
-/** Makes `path` anew, filled by `fill`, and durable. What a crash left under that name is nobody's. */
-const makeFile = async (ctx: Ctx, path: string, fill: (file: OpenFile) => Promise<void>): Promise<void> => {
-  await ctx.host.files.unlink(path)
-  const file = await ctx.host.files.create(path)
+/** Makes a file anew, filled by `fill`, and durable with its name. What a crash left under that name is nobody's. */
+const makeFile = async (ctx: Ctx, location: string, name: string, fill: (file: OpenFile) => Promise<void>): Promise<void> => {
+  await ctx.host.files.unlink(`${location}/${name}`)
+  const file = await ctx.host.files.create(`${location}/${name}`)
   try {
     await fill(file)
     await file.sync()
   } finally {
     await file.close()
   }
+  await ctx.host.files.syncDirectory(location)
 }
 
 /** Copies content; holes stay holes. */
@@ -45,7 +47,7 @@ const copyInto = async (ctx: Ctx, from: string, to: OpenFile): Promise<void> => 
     for (let at = 0; at < size; at += chunk) {
       ctx.signal.throwIfAborted()
       const bytes = await source.read(at, Math.min(chunk, size - at))
-      if (bytes.some((byte) => byte !== 0)) await to.write(at, bytes)
+      if (Buffer.compare(bytes, zeros.subarray(0, bytes.length)) !== 0) await to.write(at, bytes)
       ctx.progress(at + bytes.length, size)
     }
   } finally {
@@ -63,7 +65,7 @@ export const openPlace = (location: string): Place => {
   /** 1. the content, durable; 2. the json that makes it a VDI. A crash before 2 leaves garbage for the collector. */
   const copy = async (ctx: Ctx, want: CopyRequest, kind: 'disk' | 'snapshot'): Promise<VdiRecord> => {
     const source = needVdi(await readVdiFile(ctx, location, want.source), want.source)
-    await makeFile(ctx, rawOf(location, want.dest), async (file) => copyInto(ctx, rawOf(location, want.source), file))
+    await makeFile(ctx, location, `${want.dest}.raw`, async (file) => copyInto(ctx, rawOf(location, want.source), file))
     await writeVdiFile(ctx, location, want.dest, {
       kind, shareable: false, name: want.name ?? source.name, description: want.description ?? source.description,
       ...(kind === 'snapshot' ? { snapshotOf: want.source, snapshotMs: ctx.clock.now() } : {}),
@@ -118,11 +120,11 @@ export const openPlace = (location: string): Place => {
     close: async () => undefined,
 
     async create(ctx, want) {
-      await makeFile(ctx, rawOf(location, want.uuid), async (file) => {
+      await makeFile(ctx, location, `${want.uuid}.raw`, async (file) => {
         await file.truncate(want.size)
         for (let at = 0; want.provisioning === 'full' && at < want.size; at += chunk) {
           ctx.signal.throwIfAborted()
-          await file.write(at, new Uint8Array(Math.min(chunk, want.size - at)))
+          await file.write(at, zeros.subarray(0, Math.min(chunk, want.size - at)))
           ctx.progress(at, want.size)
         }
       })
@@ -154,9 +156,9 @@ export const openPlace = (location: string): Place => {
 
     /** 1. a copy beside it, durable; 2. one rename puts it in place. A crash before 2 leaves a file that recovery removes. */
     async revert(ctx, vdi, snapshot) {
-      const temporary = `${rawOf(location, vdi)}.tmp`
-      await makeFile(ctx, temporary, async (file) => copyInto(ctx, rawOf(location, snapshot), file))
-      await ctx.host.files.rename(temporary, rawOf(location, vdi))
+      const temporary = `${vdi}.raw.tmp`
+      await makeFile(ctx, location, temporary, async (file) => copyInto(ctx, rawOf(location, snapshot), file))
+      await ctx.host.files.rename(`${location}/${temporary}`, rawOf(location, vdi))
       await ctx.host.files.syncDirectory(location)
       return read(ctx, vdi)
     },

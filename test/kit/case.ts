@@ -71,7 +71,7 @@ export interface Harness<S extends Session = Session> {
   readonly features?: readonly Feature[]
   /** What `world` can do beyond what must be there. */
   readonly options: readonly WorldOption[]
-  /** Bytes that cases ask for when they make a VDI; 4 MiB, rounded as the driver needs it, when absent. */
+  /** Bytes that cases ask for when they make a VDI, at least 1 MiB; 4 MiB, rounded as the driver needs it, when absent. */
   readonly vdiSize?: number
   readonly world: () => Promise<World<S>>
 }

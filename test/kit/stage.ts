@@ -91,7 +91,15 @@ const compare = (found: Uint8Array, wanted: Uint8Array, vdi: string, offset: num
   assert.equal(at, undefined, `VDI ${vdi} does not hold what was expected (${seed}): ${found.length} bytes read, first difference at byte ${offset + (at ?? 0)}`)
 }
 
-const createTestSr = (stage: { readonly world: World; readonly driver: DriverDescriptor; readonly size: number; readonly features: ReadonlySet<Feature>; readonly taken: Set<string> }, session: Session, uuid: string): TestSr => {
+interface SrSetting {
+  readonly world: Pick<World, 'disk'>
+  readonly size: number
+  readonly features: ReadonlySet<Feature>
+  /** VDIs that a case has been given, where none can be created. */
+  readonly taken: Set<string>
+}
+
+export const createTestSr = (stage: SrSetting, session: Session, uuid: string): TestSr => {
   const { world } = stage
   const call: TestSr['call'] = async (method, params, options) =>
     session.call(method, { ...params, sr_uuid: uuid } as unknown as ParamsIn<typeof method>, options)
@@ -138,10 +146,12 @@ const createTestSr = (stage: { readonly world: World; readonly driver: DriverDes
   return sr
 }
 
+export const usualSize = (driver: DriverDescriptor): number => Math.max(driver.limits.minVdiSize, roundUp(4 * MiB, driver.limits.sizeStep))
+
 export const createStage = async (harness: Harness, world: World): Promise<StageControl> => {
   const { driver } = harness
   const features = new Set(harness.features ?? driver.features)
-  const size = harness.vdiSize ?? Math.max(driver.limits.minVdiSize, roundUp(4 * MiB, driver.limits.sizeStep))
+  const size = harness.vdiSize ?? usualSize(driver)
   const taken = new Set<string>()
   const sessions: Session[] = []
   const made = new Set<string>()
@@ -157,7 +167,7 @@ export const createStage = async (harness: Harness, world: World): Promise<Stage
   const place = { type: driver.type, device_config: { ...world.deviceConfig } }
   const before = await world.inventory()
   const main = await start()
-  const srAt = (session: Session, uuid: string): TestSr => createTestSr({ world, driver, size, features, taken }, session, uuid)
+  const srAt = (session: Session, uuid: string): TestSr => createTestSr({ world, size, features, taken }, session, uuid)
 
   /** Everything is deleted through a fresh process with no memory but the one on disk. */
   const emptySr = async (session: Session, uuid: string): Promise<void> => {
