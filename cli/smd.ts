@@ -45,6 +45,9 @@ const claimStateDirectory = (directory: string): { release(): void } => {
   return held
 }
 
+let described: Readonly<Record<string, unknown>> | undefined
+const discover = async (): Promise<Readonly<Record<string, unknown>>> => (described ??= (await import('../rpc/openrpc.ts')).openrpcDocument(version))
+
 /** Starts everything, or throws and leaves nothing open. */
 export const startDaemon = async (options: DaemonOptions): Promise<Daemon> => {
   const { settings, log, activated = [] } = options
@@ -66,7 +69,6 @@ export const startDaemon = async (options: DaemonOptions): Promise<Daemon> => {
       ...(metrics === undefined ? {} : { onTrace: (trace) => metrics.trace(trace) }),
     })
     undo.push(async () => engine.close())
-    const discover = async (): Promise<Readonly<Record<string, unknown>>> => (await import('../rpc/openrpc.ts')).openrpcDocument(version)
     const server = createRpcServer({ engine, log, limits: settings.limits, discover })
     metrics?.watchRunning(() => server.runningCalls())
 
@@ -109,13 +111,31 @@ export const startDaemon = async (options: DaemonOptions): Promise<Daemon> => {
   }
 }
 
+/**
+ * The same for one caller that has started us: JSON-RPC on its two streams, no other listener, no collector, and no claim on
+ * the state directory, since this is one of its users like any short command. Ends when the caller has closed its end.
+ */
+const serveCaller = async (settings: Settings, log: Log, told: Promise<void>): Promise<void> => {
+  const { serveStdio } = await import('../rpc/stdio.ts')
+  const scan = createScanner()
+  const engine = await composeEngine({ stateDirectory: settings.stateDirectory, log, scanner: scan.scanner, externalDrivers: settings.drivers })
+  const server = createRpcServer({ engine, log, limits: settings.limits, discover })
+  const { peer, closed } = serveStdio(server, process.stdin, process.stdout)
+  await Promise.race([closed, told])
+  await server.drain(settings.stop_seconds * 1000)
+  peer.end()
+  await engine.close()
+  await scan.close()
+}
+
 const usage = `smd: the storage manager daemon
 
-  smd [--state-directory DIR] [--config FILE] [--log-level debug|info|warn|error] [--check]
+  smd [--state-directory DIR] [--config FILE] [--log-level debug|info|warn|error] [--check | --stdio]
 
   --state-directory  where this host keeps its state (else STORAGE_MANAGER_STATE)
   --config           configuration file (else config.json in the state directory, if there is one)
   --check            only check the configuration
+  --stdio            serve the caller on standard input and output, one JSON-RPC message a line, and nobody else
 `
 
 const parseArguments = (argv: readonly string[]) => {
@@ -124,7 +144,7 @@ const parseArguments = (argv: readonly string[]) => {
       args: [...argv],
       options: {
         'state-directory': { type: 'string' }, config: { type: 'string' }, 'log-level': { type: 'string' },
-        check: { type: 'boolean' }, help: { type: 'boolean', short: 'h' },
+        check: { type: 'boolean' }, stdio: { type: 'boolean' }, help: { type: 'boolean', short: 'h' },
       },
     }).values
   } catch (error) {
@@ -164,6 +184,10 @@ export const runDaemon = async (argv: readonly string[]): Promise<number> => {
     const activated = activatedSockets(process.env, process.pid)
     forgetActivation(process.env)
     const told = toldToStop(log)
+    if (flags.stdio === true) {
+      await serveCaller(settings, log, told)
+      return 0
+    }
     const daemon = await startDaemon({ settings, log, activated })
     await told
     await daemon.stop()

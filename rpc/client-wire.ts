@@ -15,7 +15,7 @@ export interface Client extends Caller {
   close(): Promise<void>
 }
 
-export interface EventFilterIn {
+interface EventFilterIn {
   readonly events?: readonly StorageEvent['event'][]
   readonly sr_uuid?: string
 }

@@ -92,11 +92,9 @@ export const connectStreams = (input: Readable, output: Writable, where: string)
     if (line.length > 1) onLine(line)
   }, breakOff)
   input.on('data', (chunk: Buffer) => lines.push(chunk))
-  for (const stream of [input, output]) {
-    stream.on('error', breakOff)
-    stream.on('close', breakOff)
-  }
-  input.on('end', breakOff)
+  // That our own end is closed loses nothing: answers may still come.
+  output.on('error', breakOff)
+  for (const event of ['error', 'end', 'close']) input.on(event, breakOff)
 
   const callByName = async (method: string, params: unknown, options: CallOptions = {}): Promise<unknown> =>
     new Promise((resolve, reject) => {

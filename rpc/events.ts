@@ -5,7 +5,7 @@
 import type { Engine, StorageEvent } from '../core/caller.ts'
 import type { FrontParams } from './front-methods.ts'
 
-export type EventFilter = FrontParams<'events.subscribe'>
+type EventFilter = FrontParams<'events.subscribe'>
 
 export interface Subscriber {
   filter: EventFilter

@@ -1,7 +1,7 @@
 /** Calls of this front end itself: they concern the connection, not the storage. Rows like those of core/methods. */
 import * as z from 'zod'
 
-export const eventNames = ['changed', 'task'] as const
+const eventNames = ['changed', 'task'] as const
 
 export const frontMethods = {
   'rpc.discover': {

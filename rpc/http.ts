@@ -149,6 +149,7 @@ export const listenHttp = async (rpc: RpcServer, options: HttpOptions): Promise<
   const route = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '/', 'http://localhost')
     if (!isAuthorized(request.headers.authorization)) {
+      log.info({ remote: request.socket.remoteAddress, path: url.pathname.slice(0, 100) }, 'an HTTP request without the right token was refused')
       replyFault(response, 401, faultOf(new StorageError('unauthenticated', 'The bearer token is missing or not the right one', { field: 'authorization', layer, remedy: 'Send the header authorization: Bearer <token>, from the token file of the daemon' })), { 'www-authenticate': 'Bearer', ...closing })
       return
     }

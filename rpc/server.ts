@@ -27,7 +27,7 @@ export interface RpcServerOptions {
 }
 
 /** The way back to a peer, on transports that have one besides the answer. */
-export interface Back {
+interface Back {
   readonly send: (text: string) => void
   readonly congested: () => boolean
 }

@@ -1,6 +1,7 @@
 /** The first transport: a unix socket that only its owner can open, newline-delimited JSON. */
 import { lstatSync, renameSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { dirname, join } from 'node:path'
 import { createJSONRPCErrorResponse } from 'json-rpc-2.0'
 import { StorageError, toStorageError } from '../core/errors.ts'
 import { faultOf } from './faults.ts'
@@ -16,7 +17,7 @@ const layer = 'rpc:unix'
 /** Peers that have been told to end and do not read get so long before they are cut off. Milliseconds. */
 const lingerMs = 2000
 
-export const checkSocketPath = (path: string): void => {
+const checkSocketPath = (path: string): void => {
   const length = Buffer.byteLength(path)
   if (length <= longestPath) return
   throw new StorageError('invalidArgument', `The path of the socket has ${length} bytes, ${longestPath} are possible: ${path}`, {
@@ -85,15 +86,20 @@ export const listenUnix = async (rpc: RpcServer, where: { readonly path: string 
   if ('path' in where) {
     checkSocketPath(where.path)
     await checkFree(where.path)
-    const bound = `${where.path}.${process.pid}`
-    checkSocketPath(bound)
+    // Short, so that it fits wherever the real name fits.
+    const bound = join(dirname(where.path), `.${process.pid.toString(36)}`)
     rmSync(bound, { force: true })
     // The socket file is made before listen() returns: only it comes into being under this mask.
     const before = process.umask(0o177)
     const bind = listening(server, { path: bound })
     process.umask(before)
     await bind
-    renameSync(bound, where.path)
+    try {
+      renameSync(bound, where.path)
+    } catch (error) {
+      server.close()
+      throw toStorageError(error, layer)
+    }
     own = { path: where.path, inode: inodeOf(where.path) }
   } else {
     await listening(server, where)

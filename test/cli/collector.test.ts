@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { startCollector, type Collector } from '../../cli/collector.ts'
+import type { Engine } from '../../core/caller.ts'
 import { StorageError } from '../../core/errors.ts'
 import { silentLog } from '../../host/log.ts'
-import { attachSr, createMemoryEngine, srUuid, type EngineForTests } from '../rpc/memory.ts'
+import { attachSr, createMemoryEngine, otherSrUuid, srUuid, type EngineForTests } from '../rpc/memory.ts'
 
 let made: EngineForTests
 let collector: Collector
@@ -85,6 +86,32 @@ describe('the collector of the daemon', () => {
     await deleteOne()
     await vi.advanceTimersByTimeAsync(idleMs + 1)
     expect(made.memory.garbage.size).toBe(0)
+  })
+
+  it('works on one SR at a time', async () => {
+    await attachSr(made.engine)
+    const second = { sr_uuid: otherSrUuid, type: 'memory', device_config: { location: '/other' } }
+    await made.engine.call('SR.create', second)
+    await made.engine.call('SR.attach', second)
+    let inside = 0
+    let most = 0
+    const log: string[] = []
+    const engine: Engine = {
+      ...made.engine,
+      call: async (method, params, options) => {
+        if (method !== 'SR.collect') return made.engine.call(method, params, options)
+        inside += 1
+        most = Math.max(most, inside)
+        await new Promise((resolve) => setTimeout(resolve, 5000))
+        inside -= 1
+        log.push(JSON.stringify(params))
+        return made.engine.call(method, params, options)
+      },
+    }
+    collector = startCollector({ engine, log: silentLog, idleMs })
+    await vi.advanceTimersByTimeAsync(idleMs + 20_000)
+    expect(log).toHaveLength(2)
+    expect(most).toBe(1)
   })
 
   it('leaves a detached SR alone', async () => {

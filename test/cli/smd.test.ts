@@ -8,7 +8,7 @@ import { readSettings } from '../../cli/config.ts'
 import { startDaemon, type Daemon } from '../../cli/smd.ts'
 import type { Log } from '../../core/ports.ts'
 import { pinoLog, silentLog } from '../../host/log.ts'
-import { connectHttp, connectUnix, type Client } from '../../rpc/client.ts'
+import { connectHttp, connectStreams, connectUnix, type Client } from '../../rpc/client.ts'
 import { attachSr, createGate, createMemoryEngine, secret, srUuid, temporaryDirectory, until, type EngineForTests } from '../rpc/memory.ts'
 import { rawPeer, request } from '../rpc/raw.ts'
 
@@ -199,6 +199,23 @@ describe('the daemon as a process', () => {
     expect(readdirSync(location)).toEqual([])
     await client.close()
     await watcher.close()
+  })
+
+  it('serves the caller that started it on standard input and output, also beside a daemon, and ends with it', async () => {
+    const daemon = run([])
+    await started(daemon)
+    const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'smd-main.ts'), '--state-directory', directory.path, '--stdio'], { stdio: ['pipe', 'pipe', 'inherit'], env: { PATH: process.env['PATH'] } })
+    children.push(child)
+    const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+    const client = connectStreams(child.stdout, child.stdin, 'the child')
+    expect(await client.call('Host.status', {})).toMatchObject({ pid: child.pid })
+    const last = client.call('Driver.list', {})
+    child.stdin.end()
+    expect((await last).drivers.map((driver) => driver.type)).toContain('file')
+    expect(await exited).toBe(0)
+    const other = await connectUnix(socket())
+    expect(await other.call('Host.status', {})).toMatchObject({ pid: daemon.child.pid })
+    await other.close()
   })
 
   it('ends at once on a second signal, whoever still holds it up', async () => {

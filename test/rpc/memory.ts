@@ -65,7 +65,7 @@ export interface Memory {
   collectFails: Error | undefined
 }
 
-export const createMemory = (): Memory => {
+const createMemory = (): Memory => {
   const vdis = new Map<VdiUuid, VdiRecord>()
   const garbage = new Set<VdiUuid>()
   const find = (vdi: VdiUuid): VdiRecord => {
@@ -211,7 +211,7 @@ const host: Host = {
 }
 
 /** 2026-01-02T03:04:05Z, and it stays: goldens depend on it. */
-export const fixedTime = Date.UTC(2026, 0, 2, 3, 4, 5)
+const fixedTime = Date.UTC(2026, 0, 2, 3, 4, 5)
 
 export interface EngineForTests {
   readonly engine: Engine
