@@ -38,7 +38,7 @@ export default defineDriver({
   async probe(ctx, partial) {
     const { location } = partial
     if (location === undefined) {
-      return { candidates: [{ deviceConfig: {}, complete: false, found: 'unknown', says: 'Give location, the directory to look at' }], tried: [] }
+      return { candidates: [{ deviceConfig: {}, complete: false, found: 'unknown', says: 'Give location, the directory to look at' }], tried: [{ step: 'read the device_config', said: 'location is missing' }] }
     }
     return probeDirectory(ctx.host.files, location, { location })
   },
@@ -48,5 +48,7 @@ export default defineDriver({
   remove: async (ctx, dconf) => removeImageStore(ctx, placeOf(ctx, dconf)),
   attach: async (ctx, dconf) => attachImageStore(ctx, placeOf(ctx, dconf)),
   detach: async () => undefined,
+  // An image file needs nothing on this host.
+  letGo: async () => undefined,
   open: async (ctx, dconf) => openImageStore(ctx, placeOf(ctx, dconf)),
 })

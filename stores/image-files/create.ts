@@ -1,4 +1,5 @@
 /** New images. */
+import type { RandomAccess } from '../../core/bytes.ts'
 import type { CreateRequest, Ctx, VdiRecord } from '../../core/contract.ts'
 import { StorageError, isSystemError } from '../../core/errors.ts'
 import type { VdiUuid } from '../../core/ids.ts'
@@ -12,7 +13,7 @@ import { layer, madeRecord, type Store } from './store.ts'
 export const newImageId = (): string => crypto.randomUUID().replaceAll('-', '')
 
 const taken = (vdi: VdiUuid, cause?: unknown): StorageError =>
-  new StorageError('alreadyExists', `There is a file ${imageFileName(vdi)} already`, { layer, cause, remedy: 'Choose another uuid', details: { vdi_uuid: vdi } })
+  new StorageError('alreadyExists', `There is a file ${imageFileName(vdi)} already`, { layer, cause, remedy: 'Choose another uuid; if a deleted VDI had this one, smctl sr collect frees it', details: { vdi_uuid: vdi } })
 
 /** Before anything is written that bears the name of the new VDI. */
 export const refuseTaken = async (store: Store, vdi: VdiUuid): Promise<void> => {
@@ -79,6 +80,16 @@ export const recoverCreate: RecoveryRule = async (store, { name, vdis: [vdi] }) 
   return finished ? `VDI ${vdi}: its creation was complete` : `VDI ${vdi}: an unfinished creation was taken back`
 }
 
+/** Writing a full disk takes long: it tells how far it is, and can be called off between two writes. */
+const watched = (ctx: Ctx, file: RandomAccess, size: number): RandomAccess => ({
+  ...file,
+  async write(position, bytes) {
+    ctx.signal.throwIfAborted()
+    await file.write(position, bytes)
+    ctx.progress(Math.min(position + bytes.length, size), size)
+  },
+})
+
 export const create = async (store: Store, ctx: Ctx, want: CreateRequest): Promise<VdiRecord> => {
   const { files } = store.place
   const image = { size: want.size, id: newImageId(), createdMs: ctx.clock.now() }
@@ -91,7 +102,7 @@ export const create = async (store: Store, ctx: Ctx, want: CreateRequest): Promi
     }
     const file = await files.create(path)
     try {
-      await imageFormat.createFixed(file, image)
+      await imageFormat.createFixed(watched(ctx, file, want.size), image)
       await file.sync()
     } catch (error) {
       await files.unlink(path).catch(() => false)

@@ -49,12 +49,13 @@ export const destroy = async (store: Store, ctx: Ctx, vdi: VdiUuid): Promise<voi
     return
   }
   const facts = await readFacts(store.place.files, store.paths, vdi)
+  if (facts.deleted === true) return
   if (kindOf(facts, entry) !== 'snapshot') {
     throw new StorageError('hasDependents', `VDI ${vdi} holds data that ${children.length === 1 ? `VDI ${children[0]} needs` : `${children.length} VDIs need`}`, {
       layer, remedy: `Delete those first, or run smctl sr scan ${store.sr} to have it listed as a base`, details: { vdi_uuid: vdi, children: children.length },
     })
   }
-  // One atomic step: what was a snapshot is a base that waits for the collector.
-  await writeFacts(store.place.files, store.paths, vdi, { kind: 'base' })
+  // One atomic step: the snapshot is gone, its data waits for the collector. The children are not touched: they may be in use.
+  await writeFacts(store.place.files, store.paths, vdi, { kind: 'base', deleted: true })
   await removeLocks(store.place, store.paths, vdi)
 }

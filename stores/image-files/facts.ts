@@ -12,6 +12,8 @@ const FactsFile = z.strictObject({
   format: z.literal(1),
   /** Absent: a disk. A base is nobody's disk any more, whatever its image says. */
   kind: z.enum(['snapshot', 'base']).optional(),
+  /** A base that was a VDI until it was deleted: only its data is still needed, under its old name. */
+  deleted: z.literal(true).optional(),
   name: z.string().optional(),
   description: z.string().optional(),
   shareable: z.boolean().optional(),

@@ -45,7 +45,7 @@ export const recordOf = (entry: ImageEntry, facts: VdiFacts, lock: VdiRecord['lo
   }
 }
 
-/** One VDI, read from the storage; undefined only when its image is proven absent. */
+/** One VDI, read from the storage; undefined only when its image is proven absent, or left to others by a deletion. */
 export const readVdi = async (store: Store, vdi: VdiUuid): Promise<VdiRecord | undefined> => {
   const entry = await store.catalog.one(vdi)
   if (entry === undefined) return undefined
@@ -55,6 +55,7 @@ export const readVdi = async (store: Store, vdi: VdiUuid): Promise<VdiRecord | u
   let problem: StorageError | undefined
   try {
     ;[facts, lock] = await Promise.all([readFacts(place.files, paths, vdi), readLock(place, paths, vdi)])
+    if (facts.deleted === true) return undefined
     await chainOf(store.catalog, entry)
   } catch (error) {
     problem = toStorageError(error, layer)

@@ -167,7 +167,7 @@ export const copies: Topic = {
       },
     },
     {
-      name: 'a deleted snapshot\'s uuid can be taken by the next one',
+      name: 'a deleted snapshot\'s uuid can be taken by the next one, once the collector has merged its data',
       needs: ['snapshot', 'destroy'],
       async run(stage) {
         const sr = await stage.sr()
@@ -177,6 +177,7 @@ export const copies: Topic = {
           const snapshot = await sr.call('VDI.snapshot', { vdi_uuid: vdi.uuid, dest_uuid: nobody })
           await sr.holds(snapshot, seed)
           await sr.call('VDI.delete', { vdi_uuid: nobody })
+          if (stage.features.has('collect')) await sr.call('SR.collect', {})
         }
         await sr.holds(vdi, 'two')
       },

@@ -5,6 +5,15 @@ import { rejects, type TestSr } from '../stage.ts'
 
 const fresh = 'c9a0e5d4-0b1f-4c83-9f5e-7a2d61c0b3e8'
 
+/**
+ * Waits for a call that is being called off; whether it was done is then seen on the storage. Over some transports the
+ * caller is let go at once, while the call ends on its own.
+ */
+const doneAfter = async (sr: TestSr, work: Promise<unknown>): Promise<boolean> => {
+  await work.catch(async (error: unknown) => rejects('cancelled', Promise.reject(error as Error)))
+  return (await sr.scan()).vdis.some((vdi) => vdi.uuid === fresh)
+}
+
 const soundAfter = async (sr: TestSr, verify: boolean): Promise<void> => {
   for (const row of (await sr.scan()).vdis) assert.equal(row.problem, undefined)
   if (!verify) return
@@ -35,11 +44,7 @@ export const tasks: Topic = {
           const controller = new AbortController()
           const work = sr.call('VDI.create', { vdi_uuid: fresh, size: stage.size, provisioning: 'full' }, { signal: controller.signal, onProgress: () => controller.abort() })
           if (moment === 'at once') setTimeout(() => controller.abort(), 0)
-          const done = await work.then(() => true, async (error: unknown) => {
-            await rejects('cancelled', Promise.reject(error as Error))
-            return false
-          })
-          assert.equal((await sr.scan()).vdis.length, done ? 1 : 0)
+          const done = await doneAfter(sr, work)
           await soundAfter(sr, stage.features.has('verify'))
           if (done) await sr.call('VDI.delete', { vdi_uuid: fresh })
           const vdi = await sr.disk({ vdi_uuid: fresh })
@@ -59,15 +64,14 @@ export const tasks: Topic = {
           const controller = new AbortController()
           const work = sr.call(method, { vdi_uuid: vdi.uuid, dest_uuid: fresh }, { signal: controller.signal, onProgress: () => controller.abort() })
           setTimeout(() => controller.abort(), 0)
-          const done = await work.then(() => true, async (error: unknown) => {
-            await rejects('cancelled', Promise.reject(error as Error))
-            return false
-          })
+          const done = await doneAfter(sr, work)
           await soundAfter(sr, stage.features.has('verify'))
           await sr.holds(vdi, 'kept')
           if (!done) await sr.call(method, { vdi_uuid: vdi.uuid, dest_uuid: fresh })
           await sr.holds(await sr.row(fresh), 'kept')
           await sr.call('VDI.delete', { vdi_uuid: fresh })
+          // Data that others still read through keeps its old name until it has been merged.
+          if (stage.features.has('collect')) await sr.call('SR.collect', {})
         }
       },
     },
