@@ -1,4 +1,4 @@
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { DaemonConfig, readSettings } from '../../cli/config.ts'
@@ -64,6 +64,15 @@ describe('the configuration of the daemon', () => {
     expect(() => readSettings(directory.path)).toThrow(expect.objectContaining({ facts: expect.objectContaining({ field: 'config.http.0.port', remedy: expect.stringContaining('config.json') }) }))
     write('{')
     expect(() => readSettings(directory.path)).toThrow(expect.objectContaining({ kind: 'invalidArgument', message: expect.stringContaining('no JSON') }))
+  })
+
+  it('is documented by an example that holds, with every key and the true defaults', () => {
+    const manual = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'daemon.md'), 'utf8')
+    const example: unknown = JSON.parse(/## Configuration[\s\S]*?```json\n([\s\S]*?)```/.exec(manual)?.[1] ?? '')
+    const parsed = DaemonConfig.parse(example)
+    expect(Object.keys(parsed).sort()).toEqual(Object.keys(DaemonConfig.shape).sort())
+    const { limits, collector, log_level: level, stop_seconds: stop } = DaemonConfig.parse({})
+    expect(parsed).toMatchObject({ limits, collector, log_level: level, stop_seconds: stop })
   })
 
   it('must be there when it is named', () => {
