@@ -42,7 +42,8 @@ export interface VdiLock {
   readonly host: string
   /** Grows by one at every change of owner: a stale owner is told by it. */
   readonly epoch: number
-  readonly sinceMs: number
+  /** Absent: the storage does not tell (a reservation of an array that another host took). */
+  readonly sinceMs?: number
   /** Absent: never expires. */
   readonly expiresMs?: number
 }

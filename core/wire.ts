@@ -9,7 +9,7 @@ export const lockToWire = (lock: VdiLock): Result<'VDI.lock'> => ({
   owner: lock.owner,
   host: lock.host,
   epoch: lock.epoch,
-  since: time(lock.sinceMs),
+  ...(lock.sinceMs === undefined ? {} : { since: time(lock.sinceMs) }),
   ...(lock.expiresMs === undefined ? {} : { expires: time(lock.expiresMs) }),
 })
 

@@ -46,7 +46,7 @@ const vdiFields = (vdi: VdiInfo): readonly Block[] => [{
     ...some('snapshot of', vdi.snapshot_of),
     ...some('taken', vdi.snapshot_time),
     ...some('attached', vdi.attached),
-    ...(vdi.lock === undefined ? [] : [['lock', `${vdi.lock.owner} on ${vdi.lock.host} since ${vdi.lock.since}${vdi.locked ? '' : ' (expired)'}`] as const]),
+    ...(vdi.lock === undefined ? [] : [['lock', `${vdi.lock.owner} on ${vdi.lock.host}${vdi.lock.since === undefined ? '' : ` since ${vdi.lock.since}`}${vdi.locked ? '' : ' (expired)'}`] as const]),
     ...some('problem', vdi.problem?.message),
     ...(vdi.warnings ?? []).map((warning) => ['warning', warning] as const),
   ],

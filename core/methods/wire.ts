@@ -50,7 +50,7 @@ export const LockInfo = z.strictObject({
   owner: z.string().meta({ description: 'The unique string of the user who took it' }),
   host: z.string(),
   epoch: z.int().meta({ description: 'Grows with every change of owner' }),
-  since: Time,
+  since: Time.optional().meta({ description: 'Absent: the storage does not tell' }),
   expires: Time.optional(),
 })
 

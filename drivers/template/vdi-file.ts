@@ -57,7 +57,7 @@ export const writeVdiFile = async (ctx: Ctx, location: string, vdi: VdiUuid, fil
   await ctx.host.files.syncDirectory(location)
 }
 
-export const lockOf = (file: VdiFile): VdiLock | undefined => {
+export const lockOf = (file: VdiFile): (VdiLock & { readonly sinceMs: number }) | undefined => {
   const lock = file.lock
   if (lock?.owner === undefined) return undefined
   const { owner, host, epoch, sinceMs, expiresMs } = lock
