@@ -8,7 +8,7 @@ const project = (name: string, include: readonly string[], testTimeout = 30_000,
 export default defineConfig({
   test: {
     projects: [
-      project('unit', ['test/{core,formats,host,stores,drivers,rpc,cli,sra,kit}/**/*.test.ts', 'test/*.test.ts']),
+      project('unit', ['test/{core,formats,host,stores,drivers,rpc,cli,sra,kit,lab}/**/*.test.ts', 'test/*.test.ts']),
       project('conformance', ['test/conformance/**/*.test.ts'], 120_000),
       project('crash', ['test/crash/**/*.test.ts'], 600_000),
       project('interop', ['test/interop/**/*.test.ts'], 300_000),

@@ -79,7 +79,8 @@ export const openChannel = async (path: string, alive: () => string | undefined,
     if (frame !== undefined) waiters.get(frame.id)?.onFrame(frame)
   }))
   socket.on('error', () => undefined)
-  socket.on('close', () => close(alive() ?? 'The connection to the guest was closed'))
+  // The news that QEMU has ended comes a moment after the end of its sockets.
+  socket.on('close', () => setTimeout(() => close(alive() ?? 'The connection to the guest was closed'), 200))
 
   await new Promise<void>((resolve, reject) => {
     const id = `${session}-hello`

@@ -1,11 +1,12 @@
 /** A guest as functions: boot it, run things in it, cut its power, boot it again with the same disks, stop it. */
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, mkdirSync, rmSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openChannel, type Channel, type ExecOptions, type ExecResult } from './channel.ts'
-import { labFailure } from './failure.ts'
+import { isLabFailure, labFailure } from './failure.ts'
 import { ensureKernel } from './kernel.ts'
-import { machineFiles, monitorCommand, newFolder, prepareFiles, startMachine, tailOf, type MachineFiles, type MachineOptions } from './machine.ts'
+import { diskArguments, machineFiles, monitorCommand, newFolder, prepareFiles, startMachine, tailOf, type MachineFiles, type MachineOptions } from './machine.ts'
 import { settings } from './settings.ts'
 
 export interface Guest {
@@ -22,6 +23,9 @@ export interface Guest {
   reboot(): Promise<void>
   /** A command of QEMU's human monitor. */
   monitor(command: string): Promise<string>
+  /** Pulls a disk, and puts it back: the number is that of its serial, labdisk0, 1 ... */
+  unplug(disk: number): Promise<void>
+  plug(disk: number): Promise<void>
   /** The point-to-point net's carrier; a link that is down is a black hole. */
   link(state: 'up' | 'down'): Promise<void>
   consoleLog(lines?: number): string
@@ -34,6 +38,17 @@ export interface BootOptions extends Partial<MachineOptions> {
 }
 
 export const defaults = { cpus: Math.min(2, settings.cores), memoryMiB: 2048 } as const
+
+/** What a guest that did not come up left, moved to where it is kept. */
+const keepFailure = (files: MachineFiles, name: string, error: unknown): unknown => {
+  const folder = join(settings.failures, `boot-${name}`)
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  for (const file of [files.console, files.qemuLog]) cpSync(file, join(folder, basename(file)), { force: true })
+  live.delete(files.folder)
+  rmSync(files.folder, { recursive: true, force: true })
+  return isLabFailure(error) ? labFailure(`${error.message}\nIts logs are in ${folder}`, error.cause) : error
+}
 
 /** Whoever ends us must not leave a guest behind: folders go at exit, QEMU dies with us (pdeathsig). */
 const live = new Map<string, () => void>()
@@ -63,7 +78,7 @@ const powerOn = async (files: MachineFiles, options: MachineOptions, say: (line:
   const child = startMachine(kernel, files, options, false)
   let gone: string | undefined
   child.on('exit', (code, signal) => {
-    gone = `The guest ${options.name} ended (${signal ?? `status ${code}`}). Console: ${files.console}\n${tailOf(files.qemuLog, 5)}\n${tailOf(files.console)}`.trimEnd()
+    gone = `The guest ${options.name} ended (${signal ?? `status ${code}`})\n${tailOf(files.qemuLog, 5)}\n${tailOf(files.console)}`.trimEnd()
   })
   child.on('error', (error) => {
     gone = `QEMU cannot be started: ${error.message}`
@@ -104,8 +119,7 @@ export const boot = async (options: BootOptions = {}): Promise<Guest> => {
   try {
     power = await powerOn(files, machine, say)
   } catch (error) {
-    live.delete(files.folder)
-    throw error
+    throw keepFailure(files, name, error)
   }
 
   const exec: Guest['exec'] = (argv, execOptions) =>
@@ -134,6 +148,18 @@ export const boot = async (options: BootOptions = {}): Promise<Guest> => {
       power = await powerOn(files, machine, say)
     },
     monitor: (command) => monitorCommand(files, command),
+    async unplug(disk) {
+      await monitorCommand(files, `device_del v${disk}`)
+      // The guest has a say in it; only when it has let go is the drive free to be plugged in again.
+      for (const deadline = performance.now() + 120_000; (await monitorCommand(files, 'info block')).includes(`d${disk} `); await sleep(100)) {
+        if (performance.now() > deadline) throw labFailure(`The guest ${name} does not let go of disk ${disk}`)
+      }
+    },
+    async plug(disk) {
+      const { drive, device } = diskArguments(files, disk)
+      const answer = await monitorCommand(files, `drive_add 0 ${drive}`) + await monitorCommand(files, `device_add ${device}`)
+      if (!/^OK\s*$/.test(answer)) throw labFailure(`Disk ${disk} cannot be plugged in: ${answer}`)
+    },
     async link(state) {
       await monitorCommand(files, `set_link n0 ${state === 'up' ? 'on' : 'off'}`)
     },

@@ -57,6 +57,11 @@ const virtfs = (path: string, tag: string, extra = ''): readonly string[] =>
 /** A comma separates options of QEMU; doubled it is a comma. */
 const escapeComma = (text: string): string => text.replaceAll(',', ',,')
 
+export const diskArguments = (files: MachineFiles, index: number) => ({
+  drive: `if=none,id=d${index},file=${escapeComma(files.disk(index))},format=raw,cache=writeback,discard=unmap`,
+  device: `virtio-blk-pci,id=v${index},drive=d${index},serial=labdisk${index}`,
+})
+
 const argvOf = (kernel: Kernel, files: MachineFiles, options: MachineOptions): readonly string[] => [
   ...(settings.accel === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'Nehalem']),
   '-name', options.name, '-smp', String(options.cpus), '-m', String(options.memoryMiB),
@@ -76,10 +81,10 @@ const argvOf = (kernel: Kernel, files: MachineFiles, options: MachineOptions): r
   ...virtfs(escapeComma(checkout), 'checkout', ',readonly=on'),
   '-device', 'virtio-serial-pci,max_ports=8',
   ...Array.from({ length: portCount }, (_, index) => ['-chardev', `socket,id=c${index},path=${files.port(index)},server=on,wait=off`, '-device', `virtserialport,chardev=c${index},name=lab.${index}`]).flat(),
-  ...options.disks.flatMap((_, index) => [
-    '-drive', `if=none,id=d${index},file=${escapeComma(files.disk(index))},format=raw,cache=writeback,discard=unmap`,
-    '-device', `virtio-blk-pci,id=v${index},drive=d${index},serial=labdisk${index}`,
-  ]),
+  ...options.disks.flatMap((_, index) => {
+    const { drive, device } = diskArguments(files, index)
+    return ['-drive', drive, '-device', device]
+  }),
   ...(options.net === undefined ? [] : [
     '-netdev', `dgram,id=n0,local.type=unix,local.path=${options.net.local},remote.type=unix,remote.path=${options.net.remote}`,
     '-device', `virtio-net-pci,netdev=n0,mac=${options.net.mac}`,

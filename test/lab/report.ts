@@ -23,18 +23,21 @@ export interface Summary {
 
 /** A suite without a single case that ran is no success. */
 export const passed = (result: SuiteResult): boolean =>
-  result.broken === undefined && result.cases.length > 0 && result.cases.every(({ ok }) => ok)
+  result.broken === undefined && result.cases.some(({ skipped }) => skipped === undefined) && result.cases.every(({ ok }) => ok)
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 
 export const renderTable = (results: readonly SuiteResult[]): string => {
   const table = new Table({ head: ['driver', 'suite', 'passed', 'time', 'result'], style: { head: [], border: [] } })
   for (const result of results) {
-    const good = result.cases.filter(({ ok }) => ok).length
-    table.push([result.driver, result.suite, `${good}/${result.cases.length}`, seconds(result.ms), passed(result) ? 'ok' : result.broken === undefined ? 'FAILED' : 'BROKEN'])
+    const ran = result.cases.filter(({ skipped }) => skipped === undefined)
+    const skips = result.cases.length - ran.length
+    const good = `${ran.filter(({ ok }) => ok).length}/${ran.length}${skips === 0 ? '' : `, ${skips} skipped`}`
+    table.push([result.driver, result.suite, good, seconds(result.ms), passed(result) ? 'ok' : result.broken === undefined ? 'FAILED' : 'BROKEN'])
   }
   return table.toString()
 }
 
-export const renderCase = (suite: string, { name, ok, ms, error }: CaseResult): string =>
-  `${ok ? 'ok    ' : 'FAILED'} ${suite}: ${name} (${seconds(ms)})${error === undefined ? '' : `\n${error.replaceAll(/^/gm, '       ')}`}`
+export const renderCase = (suite: string, { name, ok, ms, error, skipped }: CaseResult): string => skipped !== undefined
+  ? `skip   ${suite}: ${name} (${skipped})`
+  : `${ok ? 'ok    ' : 'FAILED'} ${suite}: ${name} (${seconds(ms)})${error === undefined ? '' : `\n${error.replaceAll(/^/gm, '       ')}`}`

@@ -11,6 +11,8 @@ export interface LabCase {
   run(): Promise<void>
   /** Milliseconds; 300 s when absent. A case that does not end fails, and the rest of its suite is not run. */
   readonly timeoutMs?: number
+  /** Why it cannot run; it is then shown as skipped. */
+  readonly skip?: string
 }
 
 export interface EntryContext {
@@ -36,7 +38,7 @@ export interface CutPlan {
 
 /** What a host case gets. */
 export interface LabHost {
-  /** One or two, as the suite asked. */
+  /** One (lab-a) or two (lab-a 10.77.0.1, lab-b 10.77.0.2), as the suite asked. Cases run in the first. */
   readonly guests: readonly [Guest, ...Guest[]]
   /** Calls an entry of this suite in a guest (the first when absent) and answers what it returned. */
   call(entry: string, options?: { readonly guest?: Guest; readonly args?: readonly string[]; readonly timeoutMs?: number }): Promise<unknown>
@@ -78,4 +80,6 @@ export interface CaseResult {
   readonly ok: boolean
   readonly ms: number
   readonly error?: string
+  /** Why it was not run, on purpose. */
+  readonly skipped?: string
 }

@@ -23,9 +23,11 @@ echo "${word[name]}" >/etc/hostname
 printf '127.0.0.1 localhost\n127.0.1.1 %s\n10.77.0.1 lab-a\n10.77.0.2 lab-b\n' "${word[name]}" >/etc/hosts
 # Each guest is a machine of its own, and none of them is the host.
 echo -n "storage-lab-${word[name]}" | md5sum | cut -c1-32 >/etc/machine-id
-rm -rf /etc/lvm/devices /etc/lvm/archive/* /etc/lvm/backup/* /etc/iscsi/nodes /etc/iscsi/send_targets /var/lib/iscsi
+rm -rf /etc/lvm/devices /etc/iscsi/nodes /etc/iscsi/send_targets /var/lib/iscsi
 mkdir -p /etc/iscsi
 echo "InitiatorName=iqn.2024-01.org.example:${word[name]}" >/etc/iscsi/initiatorname.iscsi
+# Private to root on the host; QEMU may run as somebody else, and then not even the guest's root can look into them.
+for folder in archive backup; do mount -t tmpfs lvm "/etc/lvm/$folder"; done
 ip link set lo up
 if [[ -n ${word[address]} ]]; then ip addr add "${word[address]}" dev eth0; ip link set eth0 up; fi
 

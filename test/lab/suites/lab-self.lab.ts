@@ -1,5 +1,6 @@
 /** The lab proves itself before anybody relies on it; its cases are also the shortest examples of each fixture. */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { assertClean, leftovers } from '../fixtures/clean.ts'
@@ -7,13 +8,13 @@ import { faultyDisk } from '../fixtures/faulty-disk.ts'
 import { iscsiInitiator } from '../fixtures/iscsi.ts'
 import { lioTarget } from '../fixtures/lio.ts'
 import { loopDevice } from '../fixtures/loop.ts'
-import { fillPool, poolUse, thinPool, thinVolume, volumeGroup } from '../fixtures/lvm.ts'
+import { fillPool, poolUse, prepareLvm, thinPool, thinVolume, volumeGroup } from '../fixtures/lvm.ts'
 import { multipathDaemon } from '../fixtures/multipath.ts'
 import { blackHole } from '../fixtures/network.ts'
 import { nfsServer, type NfsVersion } from '../fixtures/nfs.ts'
 import { scsiDisk } from '../fixtures/scsi-debug.ts'
 import { tgtTarget } from '../fixtures/tgt.ts'
-import { having, labDisk, must, settle, sizeOf, tool, unmount, waitFor } from '../fixtures/tool.ts'
+import { having, labDisk, must, readIfThere, settle, sizeOf, tool, unmount, waitFor } from '../fixtures/tool.ts'
 import { suite } from '../suite.ts'
 
 const MiB = 1024 * 1024
@@ -215,6 +216,109 @@ export default suite({
               await waitFor('both paths to be back', async () => !(await must(['multipath', '-ll'])).includes('failed'))
               await settle()
             })))
+      },
+    },
+  ],
+  entries: {
+    async prepare() {
+      await volumeGroup('labvg', [labDisk(0)])
+      await thinPool({ group: 'labvg', name: 'pool', sizeMiB: 256 })
+      await thinVolume('labvg', 'pool', 'base', 64)
+    },
+    async work(context) {
+      await prepareLvm()
+      await must(['lvchange', '-ay', 'labvg/base'])
+      for (let step = 0; ; step++) {
+        const name = `s${context.args[0]}_${step}`
+        await must(['lvcreate', '-y', '-kn', '-s', '-n', name, 'labvg/base'])
+        context.ack(`made ${name}`)
+        if (step % 4 === 0) continue
+        // Said before, too: from here to the second word both is right, there and gone.
+        context.ack(`removing ${name}`)
+        await must(['lvremove', '-y', `labvg/${name}`])
+        context.ack(`removed ${name}`)
+      }
+    },
+    async verify({ args }) {
+      await prepareLvm()
+      const there = new Set((await must(['lvs', '--noheadings', '-o', 'lv_name', 'labvg'])).split('\n').map((line) => line.trim()))
+      const said = (word: string): readonly string[] => args.filter((line) => line.startsWith(`${word} `)).map((line) => line.slice(word.length + 1))
+      const leaving = new Set(said('removing'))
+      for (const name of said('made')) assert.ok(leaving.has(name) || there.has(name), `${name} was acknowledged and is gone`)
+      for (const name of said('removed')) assert.ok(!there.has(name), `${name} was removed and is there`)
+      await must(['vgck', 'labvg'])
+      // A cut in the middle of a removal may leave a volume in LVM's metadata whose thin device is gone from the pool: it
+      // cannot be activated any more (ENODATA), but the removal can be repeated.
+      for (const name of leaving) if (there.has(name)) await must(['lvremove', '-y', `labvg/${name}`])
+      for (const name of said('made').filter((one) => !leaving.has(one))) await must(['lvchange', '-ay', `labvg/${name}`])
+      await must(['vgchange', '-an', 'labvg'])
+      await must(['lvchange', '-y', '-ay', 'labvg/pool_tmeta'])
+      await must(['thin_check', '/dev/labvg/pool_tmeta'])
+      await must(['lvchange', '-an', 'labvg/pool_tmeta'])
+    },
+    async writeSynced() {
+      await must(['mkfs.ext4', '-q', '-F', labDisk(1)])
+      await must(['mount', labDisk(1), '/mnt'])
+      await must(['dd', 'of=/mnt/synced', 'conv=fsync'], { stdin: 'kept' })
+      await must(['sync', '/mnt'])
+      await must(['dd', 'of=/mnt/late'], { stdin: 'never written' })
+    },
+    async readSynced() {
+      await must(['mount', labDisk(1), '/mnt'])
+      const found = readFileSync('/mnt/synced', 'utf8')
+      const late = (readIfThere('/mnt/late') ?? '').length
+      await unmount('/mnt')
+      return { found, late }
+    },
+  },
+  host: [
+    {
+      name: 'exec keeps the streams apart, carries bytes, status, folder and environment, and ends what takes too long',
+      async run({ guests: [guest] }) {
+        const bytes = Buffer.from(Array.from({ length: 200_000 }, (_, index) => index % 251))
+        const digest = await guest.ok(['md5sum'], { stdin: bytes })
+        assert.equal(digest.split(' ')[0], createHash('md5').update(bytes).digest('hex'))
+        const both = await guest.exec(['sh', '-c', 'echo out; echo err >&2; exit 7'])
+        assert.deepEqual([both.code, both.stdout, both.stderr], [7, 'out\n', 'err\n'])
+        assert.equal(await guest.ok(['sh', '-c', 'pwd; echo $LABWORD'], { cwd: '/usr', env: { LABWORD: 'word' } }), '/usr\nword\n')
+        assert.equal((await guest.exec(['no-such-tool'])).code, 127)
+        assert.equal((await guest.exec(['sh', '-c', 'kill -15 $$'])).code, 143)
+        const late = await guest.exec(['sh', '-c', 'sleep 1000 & wait'], { timeoutMs: 1500 })
+        assert.deepEqual([late.code, late.timedOut], [124, true])
+        assert.equal((await guest.exec(['pgrep', '-x', 'sleep'])).code, 1)
+        // A daemon that keeps the pipes open does not hold up the command that started it.
+        assert.equal((await guest.exec(['sh', '-c', 'setsid sleep 1000 & echo started'], { timeoutMs: 60_000 })).stdout, 'started\n')
+        await guest.ok(['pkill', '-x', 'sleep'])
+        const many = await Promise.all(Array.from({ length: 10 }, (_, index) => guest.ok(['sh', '-c', `sleep 0.2; echo ${index}`])))
+        assert.deepEqual(many, Array.from({ length: 10 }, (_, index) => `${index}\n`))
+      },
+    },
+    {
+      name: 'a power cut keeps what was synced and loses what was only in memory',
+      async run(lab) {
+        const [guest] = lab.guests
+        await lab.call('writeSynced')
+        await guest.powerCut()
+        await assert.rejects(guest.exec(['true']), /is off/)
+        await guest.reboot()
+        assert.deepEqual(await lab.call('readSynced'), { found: 'kept', late: 0 })
+      },
+    },
+    {
+      name: 'a disk is pulled and plugged in again',
+      async run({ guests: [guest] }) {
+        await guest.unplug(1)
+        await waitFor('the disk to be gone', async () => (await guest.exec(['test', '-e', labDisk(1)])).code !== 0)
+        await guest.plug(1)
+        await waitFor('the disk to be back', async () => (await guest.exec(['test', '-e', labDisk(1)])).code === 0)
+      },
+    },
+    {
+      name: 'every acknowledged step of LVM outlives power cuts',
+      async run(lab) {
+        await lab.call('prepare')
+        const { cuts, acknowledged } = await lab.cutAndCheck({ workload: 'work', check: 'verify', cuts: 2, atLeast: 2 })
+        lab.say(`${cuts} power cuts, ${acknowledged} acknowledged steps`)
       },
     },
   ],
