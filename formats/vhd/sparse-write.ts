@@ -21,7 +21,7 @@ import { sectorSize } from '../../core/units.ts'
 import { allSet, batmapFull, bitmapOf, rememberClean, setBits } from './bitmaps.ts'
 import { footerLength } from './footer.ts'
 import { bitmapLength, lastBlockPlace, nextPlace, unallocated, type BlockPlace } from './layout.ts'
-import { blockAt, decisive, encodeTable, syncFile, writableTable, writeZeros, type Sparse, type Table } from './sparse.ts'
+import { blockAt, decisive, encodeTable, refuseBroken, syncFile, writableTable, writeZeros, type Sparse, type Table } from './sparse.ts'
 import { isZero, layer, sameBytes } from './wire.ts'
 
 /** Bitmaps held back before a commit is made unasked: 2 GiB of data at the usual block size. */
@@ -150,6 +150,7 @@ const refer = async (image: Sparse, table: Table): Promise<void> => decisive(ima
 /** Steps 3 to 6. One caller at a time. */
 export const commit = async (image: Sparse): Promise<void> => {
   const { table } = image
+  refuseBroken(image)
   if (table === undefined || table.dirty.size === 0) return syncFile(image)
   for (const [block, place] of table.fresh) {
     const bitmap = table.dirty.get(block) ?? new Uint8Array(0)

@@ -172,11 +172,14 @@ export const firstOverlap = (image: Sparse, table: Table): string | undefined =>
   return undefined
 }
 
+export const refuseBroken = (image: Pick<Sparse, 'broken'>): void => {
+  if (!image.broken) return
+  throw new StorageError('ioError', 'An earlier write to this image failed half-way, so what is on disk is not known any more', { layer, remedy: 'Look at the storage, then open the image again' })
+}
+
 /** Everything that has to be so before the first byte is written. */
 export const refuseUnwritable = (image: Pick<Sparse, 'summary' | 'broken'>): void => {
-  if (image.broken) {
-    throw new StorageError('ioError', 'An earlier write to this image failed half-way, so what is on disk is not known any more', { layer, remedy: 'Look at the storage, then open the image again' })
-  }
+  refuseBroken(image)
   if (image.summary.needsRepair) throw corrupt(`The image cannot be written before it is repaired: ${image.summary.warnings.join('; ')}`, 'Repair it first: verify with repair')
 }
 
@@ -209,7 +212,11 @@ export const decisive = async <T>(image: { broken: boolean }, work: () => Promis
   }
 }
 
-export const syncFile = async (image: { readonly file: RandomAccess; broken: boolean }): Promise<void> => decisive(image, async () => image.file.sync())
+export const syncFile = async (image: { readonly file: RandomAccess; broken: boolean }): Promise<void> => {
+  // A second sync after a failed one succeeds without having written anything.
+  refuseBroken(image)
+  await decisive(image, async () => image.file.sync())
+}
 
 const zeroChunk = new Uint8Array(1024 * 1024)
 
