@@ -34,7 +34,11 @@ export type FixedRecord = Extract<RedoRecord, { kind: 'vhd fixed 1' }>
 const digest = (content: Uint8Array): Uint8Array => createHash('sha256').update(content).digest()
 
 export const encodeRecord = (record: RedoRecord): Uint8Array => {
-  const text = JSON.stringify(record, (_key, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value))
+  const text = JSON.stringify(record, function (this: Readonly<Record<string, unknown>>, key, value: unknown) {
+    // `value` of a Buffer is what its toJSON made of it.
+    const raw = this[key]
+    return raw instanceof Uint8Array ? Buffer.from(raw).toString('base64') : value
+  })
   const content = Buffer.from(text, 'utf8')
   return Buffer.concat([digest(content), content])
 }
