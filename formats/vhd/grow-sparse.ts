@@ -102,7 +102,7 @@ const locatorPieces = async (image: Sparse, from: number): Promise<readonly (Pie
     const [span] = locatorSpans([locator])
     if (span === undefined || span.end <= image.header.tableAt) continue
     const space = roundUp(span.end - span.at, sectorSize)
-    if (space > largestLocator || span.at + space > image.length) throw corrupt(`The parent locator ${locator.code} lies outside of the file`, 'Re-parent the image first, which drops it')
+    if (space > largestLocator || span.at + space > image.length) throw corrupt(`The parent locator ${locator.code} claims ${space} bytes at ${span.at}, which cannot be moved`, 'Re-parent the image first, then try again')
     pieces.push({ slot: locator.slot, at, bytes: await readExactly(image.file, span.at, space) })
     at += space
   }

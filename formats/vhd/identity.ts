@@ -62,7 +62,7 @@ const planParent = (image: Sparse, parent: { readonly id: string; readonly fileN
           continue
         }
         putLocatorLength(bytes, at, locator.slot, text.length)
-        const padded = new Uint8Array(Math.min(roundUp(Math.max(text.length, Math.min(locator.length, locator.space)), sectorSize), locator.space))
+        const padded = new Uint8Array(Math.min(roundUp(text.length, sectorSize), locator.space))
         padded.set(text)
         pieces.push({ at: locator.at, bytes: padded })
       }

@@ -17,7 +17,7 @@ import { StorageError } from '../../core/errors.ts'
 import { sectorSize } from '../../core/units.ts'
 import { footerLength, parseFooter } from './footer.ts'
 import { headerLength, parseHeaderBytes, type Header } from './header.ts'
-import { overlaps, tableLength, unallocated, vitalSpans, type Span } from './layout.ts'
+import { bitmapLength, overlaps, tableLength, unallocated, vitalSpans, type Span } from './layout.ts'
 import type { SparseRecord } from './redo-record.ts'
 import { readExactly } from './sparse.ts'
 import { corrupt, layer, sameBytes, u32 } from './wire.ts'
@@ -57,10 +57,13 @@ const checkWrites = async (file: RandomAccess, record: SparseRecord, before: Hea
   const vital = vitalSpans(record.headerAt, before)
   const hit = written.find((span) => vital.some((other) => overlaps(span, other)))
   if (hit !== undefined) throw refuse(`it wants to write over what must stay, at ${hit.at}`)
+  const whole = bitmapLength(before.blockSize) + before.blockSize
   const table = await readExactly(file, before.tableAt, 4 * before.entries)
   for (let at = 0; at < table.length; at += 4) {
     const entry = u32(table, at)
-    if (entry !== unallocated && entry * sectorSize < end) throw refuse(`block ${at / 4} lies where it wants to write`)
+    if (entry === unallocated || entry * sectorSize >= end) continue
+    const block = { at: entry * sectorSize, end: entry * sectorSize + whole }
+    if (written.some((span) => overlaps(span, block))) throw refuse(`block ${at / 4} lies where it wants to write`)
   }
 }
 
