@@ -7,7 +7,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { createFiles } from '../../host/files/files.ts'
 import type { OpenFile } from '../../core/ports.ts'
 
-const packages = { '7zz': '7zip', 'vhdiinfo': 'libvhdi-utils', 'qemu-img': 'qemu-utils' } as const
+const packages = { '7zz': '7zip', 'vhdiinfo': 'libvhdi-utils', 'qemu-img': 'qemu-utils', 'qemu-io': 'qemu-utils' } as const
 export type Tool = keyof typeof packages
 
 /** Standard output of a run that ended well. */
@@ -18,17 +18,6 @@ export const run = (tool: Tool, ...args: readonly string[]): Buffer => {
     const failure = error as NodeJS.ErrnoException & { readonly stderr?: Buffer; readonly stdout?: Buffer }
     if (failure.code === 'ENOENT') throw new Error(`${tool} is not installed: apt-get install --no-install-recommends ${packages[tool]}`, { cause: error })
     throw new Error(`${tool} ${args.join(' ')} failed: ${failure.stderr?.toString() ?? ''}${failure.stdout?.toString().slice(-2000) ?? ''}`, { cause: error })
-  }
-}
-
-/** Whether the tool is satisfied, for questions that are answered by the exit status. */
-export const accepts = (tool: Tool, ...args: readonly string[]): boolean => {
-  try {
-    run(tool, ...args)
-    return true
-  } catch (error) {
-    if (error instanceof Error && error.message.includes('is not installed')) throw error
-    return false
   }
 }
 
