@@ -70,7 +70,7 @@ describe.each(Object.entries(starts))('an image %s', (_name, build) => {
     expect(image.summary).toMatchObject({ size: target, needsRepair: false })
     const seen = new Set<string>()
     for (const state of crashStates(contentOf(bytes), file.ops, { random: 3, seed: 1 })) seen.add(await expectOldOrNew(state, build, target))
-    expect([...seen].sort()).toEqual(['new', 'old'])
+    expect(seen).toEqual(new Set(['old', 'new']))
   })
 
   it('can be read at any instant between, unless its header tears', async () => {
@@ -208,7 +208,7 @@ describe('a fixed image', () => {
         expect(later.ops).toEqual([])
       }
     }
-    expect([...seen].sort()).toEqual([size, larger])
+    expect(seen).toEqual(new Set([size, larger]))
   })
 })
 
