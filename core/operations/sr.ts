@@ -93,8 +93,9 @@ const introduce: Handler<'SR.introduce'> = async (call, params) => {
   const wanted = params.sr_uuid
   const found = await driver.probe(ctxFor(call, wanted ?? asSrUuid(crypto.randomUUID())), params.device_config).catch(asDriverError(params.type))
   const existing = found.candidates.find((c) => c.complete && c.found === 'sr' && c.sr?.uuid !== undefined && (wanted === undefined || c.sr.uuid === wanted))
-  const adoptable = found.candidates.find((c) => c.complete && c.found === 'adoptable')
-  const uuid = existing?.sr?.uuid ?? (adoptable === undefined ? undefined : (wanted ?? asSrUuid(crypto.randomUUID())))
+  // A place may leave no choice of the uuid (a file system's own, the name of a directory).
+  const adoptable = found.candidates.find((c) => c.complete && c.found === 'adoptable' && (wanted === undefined || c.sr?.uuid === undefined || c.sr.uuid === wanted))
+  const uuid = existing?.sr?.uuid ?? (adoptable === undefined ? undefined : (wanted ?? adoptable.sr?.uuid ?? asSrUuid(crypto.randomUUID())))
   if (uuid === undefined) {
     throw new StorageError('notFound', `There is no SR${wanted === undefined ? '' : ` ${wanted}`} to introduce: ${found.candidates.map((c) => c.says).join('; ') || 'nothing was found'}`, {
       layer: `driver:${params.type}`, field: 'device_config', remedy: `smctl sr probe ${params.type} shows what is there`,
