@@ -4,9 +4,12 @@ import type { Command } from '../../core/ports.ts'
 /** A device that does not answer holds a tool up; this is how long one is waited for. */
 const timeoutMs = 20_000
 
-/** Facts of one device and of what is built on it, from the kernel; only with NAME does the answer nest. Status 32: it is no block device. */
-export const lsblkCommand = (device: string): Command => ({
-  argv: ['lsblk', '--json', '--bytes', '--paths', '--output', 'NAME,KNAME,PATH,MAJ:MIN,TYPE,SIZE,RO,MOUNTPOINTS', '--', device],
+/**
+ * Facts of one device, or of all, and of what is built on them, from the kernel; only with NAME does the answer nest. Status 32:
+ * it is no block device.
+ */
+export const lsblkCommand = (device?: string): Command => ({
+  argv: ['lsblk', '--json', '--bytes', '--paths', '--output', 'NAME,KNAME,PATH,MAJ:MIN,TYPE,SIZE,RO,MOUNTPOINTS', ...(device === undefined ? [] : ['--', device])],
   timeoutMs, effect: 'read', accept: [0, 32],
 })
 

@@ -16,7 +16,8 @@ const proofLength = MiB
 export type DeviceContents =
   /** No signature, nothing built on it or mounted, and head and tail are zeros. */
   | { readonly found: 'blank'; readonly says: string }
-  | { readonly found: 'occupied'; readonly says: string; readonly facts: BlkidFacts }
+  /** `by`: what is mounted or built on it, a signature, or bytes of no known format. */
+  | { readonly found: 'occupied'; readonly by: 'use' | 'signature' | 'bytes'; readonly says: string; readonly facts: BlkidFacts }
   /** It could not be read, or the tools disagree: nothing may be concluded. */
   | { readonly found: 'unknown'; readonly says: string }
 
@@ -29,7 +30,17 @@ export interface Inspection {
 
 /** The device behind a path (a node, or a link such as those in /dev/disk); undefined when there is none. */
 export const lookUpDevice = async (ctx: Needs, path: string): Promise<BlockDevice | undefined> =>
-  parseLsblk((await ctx.host.run(lsblkCommand(path), ctx.signal)).stdout)
+  parseLsblk((await ctx.host.run(lsblkCommand(path), ctx.signal)).stdout)[0]
+
+/** Kinds of devices that can hold data of ours. */
+const kinds = new Set(['disk', 'part', 'lvm', 'mpath', 'crypt', 'loop'])
+
+/** Every device of this host that nothing is built on, told once each. */
+export const listDevices = async (ctx: Needs): Promise<readonly BlockDevice[]> => {
+  const all = parseLsblk((await ctx.host.run(lsblkCommand(), ctx.signal)).stdout).flatMap((device) => [device, ...descendants(device)])
+  const leaves = all.filter((device) => device.children.length === 0 && device.size > 0 && (kinds.has(device.type) || device.type.startsWith('raid')))
+  return leaves.filter((device, index) => leaves.findIndex((other) => other.device === device.device) === index)
+}
 
 /** As `lookUpDevice`; a missing device is placeMissing. */
 export const needDevice = async (ctx: Needs, path: string, field: string): Promise<BlockDevice> => {
@@ -69,7 +80,7 @@ const occupied = (device: BlockDevice, facts: BlkidFacts, signatures: readonly s
   const names = [...new Set([...(facts.type === undefined ? [] : [facts.type]), ...(facts.partitionTable === undefined ? [] : [`${facts.partitionTable} partition table`]), ...signatures])]
   if (names.length === 0) return undefined
   const more = [...(facts.uuid === undefined ? [] : [`uuid ${facts.uuid}`]), ...(facts.label === undefined ? [] : [`label ${JSON.stringify(facts.label)}`])]
-  return { found: 'occupied', says: `${device.path} holds: ${names.join(', ')}${more.length === 0 ? '' : ` (${more.join(', ')})`}`, facts }
+  return { found: 'occupied', by: 'signature', says: `${device.path} holds: ${names.join(', ')}${more.length === 0 ? '' : ` (${more.join(', ')})`}`, facts }
 }
 
 const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0)
@@ -115,7 +126,7 @@ export const inspectDevice = async (ctx: Needs, path: string, field: string): Pr
 
   tried.push({ step: `lsblk ${path}`, said: `${device.type} ${device.device}, ${formatSize(device.size)}${device.readOnly ? ', read-only' : ''}` })
   const users = usersOf(device)
-  if (users !== undefined) return answer({ found: 'occupied', says: users, facts: await identifyDevice(ctx, device.node) })
+  if (users !== undefined) return answer({ found: 'occupied', by: 'use', says: users, facts: await identifyDevice(ctx, device.node) })
   if (device.size === 0) return unknown(`${device.path} has no size: it is dead, or it has no medium`)
   const facts = await ask(`blkid ${device.node}`, async () => identifyDevice(ctx, device.node), (value) => Object.entries(value).map(([key, text]) => `${key} ${text}`).join(', ') || 'no signature')
   const signatures = await ask(`wipefs ${device.node}`, async () => parseSignatures((await ctx.host.run(signaturesCommand(device.node), ctx.signal)).stdout), (value) => value.join(', ') || 'no signature')
@@ -124,6 +135,6 @@ export const inspectDevice = async (ctx: Needs, path: string, field: string): Pr
   if (facts === undefined || signatures === undefined) return unknown(`${device.path} cannot be examined: ${tried.at(-1)?.said ?? ''}`)
   const ends = await ask(`read both ends of ${device.node}`, async () => readEnds(ctx, device), (value) => value)
   if (ends === undefined || ends.value === 'short') return unknown(`${device.path} cannot be read: ${tried.at(-1)?.said ?? ''}`)
-  if (ends.value === 'data') return answer({ found: 'occupied', says: `${device.path} holds data of no known format`, facts: {} })
+  if (ends.value === 'data') return answer({ found: 'occupied', by: 'bytes', says: `${device.path} holds data of no known format`, facts: {} })
   return answer({ found: 'blank', says: `${device.path} is blank (${formatSize(device.size)})` })
 }

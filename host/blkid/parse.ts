@@ -44,11 +44,10 @@ const parseRow = (raw: unknown): BlockDevice => {
   }
 }
 
-/** undefined when lsblk knows no such block device. */
-export const parseLsblk = (text: string): BlockDevice | undefined => {
+/** None when lsblk knows no such block device. */
+export const parseLsblk = (text: string): readonly BlockDevice[] => {
   try {
-    const [row] = Report.parse(JSON.parse(text)).blockdevices
-    return row === undefined ? undefined : parseRow(row)
+    return Report.parse(JSON.parse(text)).blockdevices.map(parseRow)
   } catch (error) {
     throw unexpected('lsblk', text, error)
   }

@@ -4,6 +4,7 @@
  */
 import { StorageError } from '../../core/errors.ts'
 import type { Ctx } from '../../core/contract.ts'
+import { isUuid } from '../../core/ids.ts'
 import { mountCommand, unmountCommand, type MountWant, type UnmountHow } from './build.ts'
 import { holdersOf, type Holder } from './holders.ts'
 import { mountsOn, readMounts, visibleMount, type Mount } from './mountinfo.ts'
@@ -42,6 +43,25 @@ export const mountedThere = async (ctx: Needs, target: string, isIt: MountCheck[
     })
   }
   return only
+}
+
+const mountsDirectory = (host: Ctx['host']): string => `${host.runDirectory}/sr-mount`
+
+/** Where an SR is mounted on this host. */
+export const mountPointOf = (host: Ctx['host'], sr: string): string => `${mountsDirectory(host)}/${sr}`
+
+let probes = 0
+
+/** A mount point for a look, of this process alone. */
+export const probeMountPoint = (host: Ctx['host']): string => {
+  probes += 1
+  return `${mountsDirectory(host)}/probe-${process.pid}-${probes}`
+}
+
+/** The SR that is mounted on this path by the storage manager of this host, if any. */
+export const srMountedOn = (host: Ctx['host'], path: string): string | undefined => {
+  const name = path.startsWith(`${mountsDirectory(host)}/`) ? path.slice(mountsDirectory(host).length + 1) : ''
+  return isUuid(name) ? name : undefined
 }
 
 /** The directory of a mount point, private to the user, with the one above it. */
@@ -120,4 +140,14 @@ export const ensureUnmounted = async (ctx: Needs, target: string, options: Unmou
   await ctx.host.files.rmdir(target).catch((error: unknown) => {
     ctx.log.warn({ mount_point: target, err: error }, 'the directory of a mount point could not be removed')
   })
+}
+
+/** Unmounts what probes of dead processes left mounted. What cannot be unmounted is left for the next time. */
+export const sweepProbes = async (ctx: Needs, options: UnmountOptions): Promise<void> => {
+  const { files } = ctx.host
+  const prefix = `${mountsDirectory(ctx.host)}/probe-`
+  for (const { mountPoint } of (await readMounts(files)).filter((mount) => mount.mountPoint.startsWith(prefix))) {
+    const [pid = ''] = mountPoint.slice(prefix.length).split('-')
+    if (/^\d+$/.test(pid) && (await files.stat(`/proc/${pid}`)) === undefined) await ensureUnmounted(ctx, mountPoint, options).catch(() => undefined)
+  }
 }
