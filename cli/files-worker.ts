@@ -2,6 +2,6 @@
 import { Socket } from 'node:net'
 import { createFiles } from '../host/files/files.ts'
 import { serveIsolatedFiles } from '../host/isolated-files/serve.ts'
-import { createScanner } from './scan.ts'
+import { createDirectScanner } from '../stores/image-files/scan/direct.ts'
 
-serveIsolatedFiles(new Socket({ fd: 3 }), { files: createFiles(), scanner: createScanner().scanner })
+serveIsolatedFiles(new Socket({ fd: 3 }), { files: createFiles(), scanner: createDirectScanner() })
