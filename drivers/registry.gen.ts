@@ -3,5 +3,7 @@ import type { Driver } from '../core/contract.ts'
 
 /** SR type -> loader of its driver; the code of a driver is loaded when its type is first asked for. */
 export const builtinDrivers: Readonly<Record<string, () => Promise<Driver>>> = {
+  ext: async () => (await import('./ext/driver.ts')).default,
   file: async () => (await import('./file/driver.ts')).default,
+  nfs: async () => (await import('./nfs/driver.ts')).default,
 }

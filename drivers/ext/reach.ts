@@ -1,0 +1,73 @@
+/** From a dconf to a mounted file system and back. Devices are told by the uuid they carry; the name in the dconf is a hint. */
+import type { Ctx } from '../../core/contract.ts'
+import { StorageError } from '../../core/errors.ts'
+import { devicesWithUuid, identifyDevice, lookUpDevice, usersOf } from '../../host/blkid/inspect.ts'
+import type { BlockDevice } from '../../host/blkid/parse.ts'
+import { ensureMounted, ensureUnmounted, mountPointOf } from '../../host/mount/mount.ts'
+import type { Mount } from '../../host/mount/mountinfo.ts'
+import { imageLimits } from '../../stores/image-files/open.ts'
+import type { ImagePlace } from '../../stores/image-files/place.ts'
+
+export interface ExtDconf {
+  readonly device: string
+}
+
+export const layer = 'driver:ext'
+export const field = 'device_config.device'
+
+const mountTimeoutMs = 60_000
+
+/** Images are data: no program, device or set-uid file among them is ever to be used. */
+const mountOptions = ['nosuid', 'nodev', 'noexec', 'noatime', 'errors=remount-ro'] as const
+
+export const isExt4 = (mount: Mount): boolean => mount.fsType === 'ext4' && mount.root === '/'
+
+export const targetOf = (ctx: Ctx): string => mountPointOf(ctx.host, ctx.sr)
+
+export const placeOf = (ctx: Ctx): ImagePlace =>
+  ({ directory: targetOf(ctx), files: ctx.host.files, scanner: ctx.host.scanner, maxChain: imageLimits.maxChain })
+
+/** Mounts a device. `read`: not even its journal is touched. */
+export const mountDevice = async (ctx: Ctx, device: BlockDevice, target: string, mode: 'write' | 'read' = 'write'): Promise<Mount> =>
+  ensureMounted(
+    ctx,
+    { source: device.node, target, fsType: 'ext4', options: [...(mode === 'read' ? ['ro', 'noload'] : [device.readOnly ? 'ro' : 'rw']), ...mountOptions] },
+    { isIt: (mount) => isExt4(mount) && mount.device === device.device, timeoutMs: mountTimeoutMs },
+  )
+
+export const unmountOptions = { timeoutMs: mountTimeoutMs, network: false } as const
+
+export const unmount = async (ctx: Ctx, target = targetOf(ctx)): Promise<void> => ensureUnmounted(ctx, target, unmountOptions)
+
+/** What is at the place that the dconf names, when the SR is not on any device. */
+const notThere = async (ctx: Ctx, { device: path }: ExtDconf): Promise<StorageError> => {
+  const named = await lookUpDevice(ctx, path)
+  if (named === undefined) {
+    return new StorageError('placeMissing', `No device of this host holds SR ${ctx.sr}, and ${path} is not there`, {
+      layer, field, remedy: 'Connect the device (lsblk lists the ones that are), then try again', details: { sr_uuid: ctx.sr },
+    })
+  }
+  const { type, uuid } = await identifyDevice(ctx, named.node)
+  return new StorageError('placeMissing', `No device of this host holds SR ${ctx.sr}: ${path} ${type === undefined ? 'carries no file system' : `holds ${type}${uuid === undefined ? '' : ` ${uuid}`}`}`, {
+    layer, field, remedy: 'smctl sr probe ext shows the SRs on the devices of this host', details: { sr_uuid: ctx.sr },
+  })
+}
+
+/** The one device that carries the SR. Of several nobody can tell the original from its copies: identityMismatch. */
+export const findDevice = async (ctx: Ctx, dconf: ExtDconf): Promise<BlockDevice> => {
+  const devices = await devicesWithUuid(ctx, ctx.sr)
+  const [device] = devices
+  if (device === undefined) throw await notThere(ctx, dconf)
+  if (devices.length === 1) return device
+  throw new StorageError('identityMismatch', `${devices.length} devices carry the file system of SR ${ctx.sr}: ${devices.map(({ path }) => path).join(' and ')}; all but one are copies`, {
+    layer, field, details: { sr_uuid: ctx.sr, devices: devices.length },
+    remedy: `Give each copy an identity of its own: smctl sr reidentify ext ${ctx.sr} device=<the copy>; or take it away from this host`,
+  })
+}
+
+/** Refuses a device that somebody uses. */
+export const needUnused = (device: BlockDevice): void => {
+  const users = usersOf(device)
+  if (users === undefined) return
+  throw new StorageError('busy', users, { layer, field, remedy: `Unmount it, or take down what uses it: lsblk ${device.path}` })
+}
