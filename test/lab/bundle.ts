@@ -20,8 +20,25 @@ export const loadSuite = async (name: string): Promise<LabSuite> => {
   return loaded
 }
 
-/** Writes `<share>/<suite>.mjs` and answers its path in the guest. */
+/** The process that works in places which may hang: composed engines look for it beside themselves. */
+const bundleFilesWorker = async (share: string): Promise<void> => {
+  await build({
+    entryPoints: [join(import.meta.dirname, '../../cli/files-worker.ts')],
+    outfile: join(share, 'files-worker.js'),
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    logLevel: 'error',
+    external: ['fs-native-extensions'],
+    define: { 'import.meta.url': 'labFileUrl' },
+    banner: { js: "const labFileUrl = require('node:url').pathToFileURL(__filename).href;" },
+  })
+}
+
+/** Writes `<share>/<suite>.mjs` and what engines start beside it, and answers its path in the guest. */
 export const bundleSuite = async (name: string, share: string): Promise<string> => {
+  await bundleFilesWorker(share)
   await build({
     stdin: {
       contents: `import suite from './suites/${name}${ending}'\nimport { runInGuest } from './inside/run-suite.ts'\nawait runInGuest(suite)\n`,
