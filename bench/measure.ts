@@ -34,10 +34,10 @@ export const inTurn = async <K extends string>(rounds: number, things: Readonly<
 /** CPU milliseconds (user and system) of one whole process, from an environment that holds nothing of ours. */
 export const cpuOf = (argv: readonly string[], env: Readonly<Record<string, string>> = {}): number => {
   // The shell tells what its children used; the command itself is a vector.
-  const done = spawnSync('bash', ['-c', 'TIMEFORMAT="%3U %3S"; time "$@" >/dev/null 2>/dev/null', 'bash', ...argv], {
+  const done = spawnSync('bash', ['--norc', '--noprofile', '-c', 'TIMEFORMAT="%3U %3S"; time "$@" >/dev/null 2>/dev/null', 'bash', ...argv], {
     encoding: 'utf8', env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', ...env },
   })
-  const [user, system] = done.stderr.trim().split(/\s+/).map(Number)
+  const [user, system] = (done.stderr.trim().split('\n').pop() ?? '').split(' ').map(Number)
   if (user === undefined || system === undefined || Number.isNaN(user + system)) throw new Error(`${argv.join(' ')} could not be measured: ${done.stderr}`)
   return (user + system) * 1000
 }
