@@ -63,6 +63,12 @@ export interface World<S extends Session = Session> {
 
 export type WorldOption = 'second host' | 'reboot' | 'occupy' | 'damage' | 'vanish' | 'fill' | 'secrets'
 
+/**
+ * What storage that is not ours to write to (the LUNs of an array) cannot keep. `identity`: the SR's uuid is the caller's word, and
+ * creating it registers what is there. `lock text`: of a lock only a digest of its owner is kept, and no time at which it ends.
+ */
+export type Lack = 'identity' | 'lock text'
+
 export interface Harness<S extends Session = Session> {
   /** Shown in test names; the driver's type when absent. */
   readonly name?: string
@@ -71,6 +77,7 @@ export interface Harness<S extends Session = Session> {
   readonly features?: readonly Feature[]
   /** What `world` can do beyond what must be there. */
   readonly options: readonly WorldOption[]
+  readonly lacks?: readonly Lack[]
   /** Bytes that cases ask for when they make a VDI, at least 1 MiB; 4 MiB, rounded as the driver needs it, when absent. */
   readonly vdiSize?: number
   readonly world: () => Promise<World<S>>
@@ -82,6 +89,8 @@ export interface Case {
   readonly needs?: readonly Feature[]
   readonly needsSr?: readonly SrOperation[]
   readonly needsWorld?: readonly WorldOption[]
+  /** Skipped where the storage lacks it. */
+  readonly reliesOn?: readonly Lack[]
   /** Only for drivers that state a chain limit small enough to be reached. */
   readonly needsChainLimit?: true
   /** The place is not as it was before, on purpose: no clean-up and no leak check. */

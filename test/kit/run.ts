@@ -34,6 +34,8 @@ export const missingFor = (harness: Harness, one: Case): string | undefined => {
   if (operation !== undefined) return `no SR operation ${operation}`
   const option = one.needsWorld?.find((need) => !harness.options.includes(need))
   if (option !== undefined) return `the harness has no ${option}`
+  const lack = one.reliesOn?.find((what) => harness.lacks?.includes(what))
+  if (lack !== undefined) return `the storage keeps no ${lack}`
   if (one.needsChainLimit === true && (driver.limits.maxChain === undefined || driver.limits.maxChain > 64)) return 'no chain limit to reach'
   return undefined
 }

@@ -38,6 +38,7 @@ export const hosts: Topic = {
     },
     {
       name: 'a lock taken on one host is refused on the other, which is told who has it and where',
+      reliesOn: ['lock text'],
       needs: ['lock'],
       needsWorld: ['second host'],
       async run(stage) {

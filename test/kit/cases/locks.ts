@@ -24,6 +24,7 @@ export const locks: Topic = {
     },
     {
       name: 'the owner refreshes its own lock, and keeps its epoch',
+      reliesOn: ['lock text'],
       needs: ['lock'],
       async run(stage) {
         const sr = await stage.sr()
@@ -97,6 +98,7 @@ export const locks: Topic = {
     },
     {
       name: 'a lock ends at its time, for others as for its owner',
+      reliesOn: ['lock text'],
       needs: ['lock', 'destroy'],
       async run(stage) {
         const sr = await stage.sr()
@@ -114,6 +116,7 @@ export const locks: Topic = {
     },
     {
       name: 'a lock is on the storage: it outlives the process and the memory of the host',
+      reliesOn: ['lock text'],
       needs: ['lock'],
       async run(stage) {
         const sr = await stage.sr()
@@ -167,6 +170,7 @@ export const locks: Topic = {
     },
     {
       name: 'a VDI that takes over the uuid of a locked and deleted one is not locked',
+      reliesOn: ['lock text'],
       needs: ['lock', 'create', 'destroy'],
       async run(stage) {
         const sr = await stage.sr()

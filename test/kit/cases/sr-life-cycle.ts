@@ -10,6 +10,7 @@ export const srLifeCycle: Topic = {
   cases: [
     {
       name: 'a created SR is left detached, and holds no VDI once attached',
+      reliesOn: ['identity'],
       needsSr: ['create'],
       async run(stage) {
         const sr = await stage.sr({ name: 'First disks', description: 'for tests', detached: true })
@@ -26,6 +27,7 @@ export const srLifeCycle: Topic = {
     },
     {
       name: 'creating an SR a second time is refused and leaves its disks alone, also when this host has forgotten it',
+      reliesOn: ['identity'],
       needsSr: ['create'],
       async run(stage) {
         const sr = await stage.sr()
@@ -74,6 +76,7 @@ export const srLifeCycle: Topic = {
     },
     {
       name: 'attaching an SR that is not in the place fails, and nothing is attached',
+      reliesOn: ['identity'],
       async run(stage) {
         const sr = await stage.sr()
         await rejects(['notFound', 'identityMismatch', 'placeMissing'], stage.main.call('SR.attach', { ...stage.place, sr_uuid: somebody }))
@@ -90,6 +93,7 @@ export const srLifeCycle: Topic = {
     },
     {
       name: 'a blank place is no SR',
+      reliesOn: ['identity'],
       needsSr: ['create'],
       async run(stage) {
         await rejects(['notFound', 'placeMissing', 'identityMismatch'], stage.main.call('SR.attach', { ...stage.place, sr_uuid: somebody }))
@@ -170,6 +174,7 @@ export const srLifeCycle: Topic = {
     },
     {
       name: 'a forgotten SR is left as it is on the storage, and introduced again with all it held',
+      reliesOn: ['identity'],
       async run(stage) {
         const sr = await stage.sr()
         const vdi = await sr.disk()
@@ -187,6 +192,7 @@ export const srLifeCycle: Topic = {
     },
     {
       name: 'nothing is introduced from a place that holds no such SR',
+      reliesOn: ['identity'],
       needsSr: ['create'],
       async run(stage) {
         await stage.sr({ detached: true })
@@ -197,6 +203,7 @@ export const srLifeCycle: Topic = {
     },
     {
       name: 'a host that lost all its memory finds the SR by probe, with names, and all disks by attaching it',
+      reliesOn: ['identity'],
       async run(stage) {
         const named = stage.features.has('names')
         const sr = await stage.sr({ name: 'Found again', description: 'after the host was installed anew' })

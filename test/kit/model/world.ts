@@ -5,7 +5,7 @@ import type { DeviceConfig, Driver } from '../../../core/contract.ts'
 import type { Result } from '../../../core/methods/index.ts'
 import type { Log } from '../../../core/ports.ts'
 import { pinoLog } from '../../../host/log.ts'
-import type { Disk, Harness, Trouble, World, WorldOption } from '../case.ts'
+import type { Disk, Harness, Lack, Trouble, World, WorldOption } from '../case.ts'
 import { createModelFiles } from './files.ts'
 import { createMachine, placeDirectory, startEngine, type Machine, type MachineOptions, type ModelEngine } from './machine.ts'
 import { createProcess } from './process.ts'
@@ -28,6 +28,7 @@ export interface ModelWorldOptions extends MachineOptions {
   /** A file or device of raw content when absent. */
   readonly disk?: OpenDisk
   readonly vdiSize?: number
+  readonly lacks?: readonly Lack[]
   /** Both hosts reach the same storage. */
   readonly shared?: boolean
   readonly trouble?: (machine: () => Machine) => Trouble
@@ -95,6 +96,7 @@ export const modelHarness = (options: ModelWorldOptions): Harness<ModelEngine> =
     options: able,
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.vdiSize === undefined ? {} : { vdiSize: options.vdiSize }),
+    ...(options.lacks === undefined ? {} : { lacks: options.lacks }),
     world: async (): Promise<World<ModelEngine>> => {
       let machine = buildMachine(options)
       const book = createLogBook()
