@@ -5,5 +5,6 @@ import type { Driver } from '../core/contract.ts'
 export const builtinDrivers: Readonly<Record<string, () => Promise<Driver>>> = {
   ext: async () => (await import('./ext/driver.ts')).default,
   file: async () => (await import('./file/driver.ts')).default,
+  iscsi: async () => (await import('./iscsi/iscsi.driver.ts')).default,
   nfs: async () => (await import('./nfs/driver.ts')).default,
 }
