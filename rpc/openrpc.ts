@@ -11,7 +11,8 @@ import { sampleOf, type JsonSchema } from './samples.ts'
 
 /** Results that several calls share, or that are worth a name in generated code. */
 const shared: Readonly<Record<string, z.ZodType>> = {
-  ErrorReport: ErrorReportWire, LockInfo, VdiInfo, SrInfo, SrStatInfo, SrScanInfo, AttachmentInfo, Changed, FindingInfo, TaskInfo,
+  ErrorReport: ErrorReportWire(), LockInfo: LockInfo(), VdiInfo: VdiInfo(), SrInfo: SrInfo(), SrStatInfo: SrStatInfo(), SrScanInfo: SrScanInfo(),
+  AttachmentInfo: AttachmentInfo(), Changed: Changed(), FindingInfo: FindingInfo(), TaskInfo: TaskInfo(),
 }
 const nameOf = new Map<unknown, string>(Object.entries(shared).map(([name, schema]) => [schema, name]))
 

@@ -43,10 +43,31 @@ export const commonErrors = [
   'unreachable', 'toolMissing', 'toolFailed', 'inProgress', 'cancelled', 'outcomeUnknown', 'driverBug',
 ] as const satisfies readonly ErrorKind[]
 
-/** Keeps the exact zod types of params and result. */
-export const method = <P extends z.ZodObject, R extends z.ZodType>(
-  row: MethodShape & { readonly params: P; readonly result: R },
-): MethodShape & { readonly params: P; readonly result: R } => row
+/** Makes something once, when it is first asked for. */
+export const lazily = <T>(make: () => T): (() => T) => {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
+}
+
+type Row<P, R> = Omit<MethodShape, 'params' | 'result'> & { readonly params: () => P; readonly result: () => R }
+
+/**
+ * Keeps the exact zod types of params and result, and makes the schemas when they are first read: a short process makes one
+ * call, and all schemas together take longer to make than the call.
+ */
+export const method = <P extends z.ZodObject, R extends z.ZodType>({ params, result, ...row }: Row<P, R>): MethodShape & { readonly params: P; readonly result: R } => {
+  const paramsOnce = lazily(params)
+  const resultOnce = lazily(result)
+  return {
+    ...row,
+    get params() {
+      return paramsOnce()
+    },
+    get result() {
+      return resultOnce()
+    },
+  }
+}
 
 export const seconds = 1000
 export const minutes = 60 * seconds

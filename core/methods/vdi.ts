@@ -14,7 +14,7 @@ const owner = z.string().min(1).max(255).meta({ description: 'A string that is u
 export const vdiMethods = {
   'VDI.create': method({
     doc: 'Creates a VDI of at least the given size.',
-    params: z.strictObject({
+    params: () => z.strictObject({
       sr_uuid, vdi_uuid: vdi_uuid.optional().meta({ description: 'Made up when absent' }), size,
       name: Name.default(''), description: Description.default(''),
       shareable: z.boolean().default(false).meta({ description: 'Several hosts may write to it at once' }),
@@ -27,7 +27,7 @@ export const vdiMethods = {
   }),
   'VDI.delete': method({
     doc: 'Deletes a VDI; one that is not there is done. Data that others depend on stays until the collector can merge it.',
-    params: z.strictObject(one),
+    params: () => z.strictObject(one),
     result: Changed, errors: ['busy', 'notSupported'],
     effect: 'write', repeat: 'no-op', lock: { sr: 'exclusive', vdis: ['vdi_uuid'] }, feature: 'destroy', deadlineMs: 2 * minutes,
     cli: { noun: 'vdi', verb: 'delete', positionals: ['sr_uuid', 'vdi_uuid'], examples: [`smctl vdi delete ${sr} ${vdi}`] },
@@ -35,14 +35,14 @@ export const vdiMethods = {
   }),
   'VDI.stat': method({
     doc: 'Tells all about one VDI, read from the storage.',
-    params: z.strictObject(one),
+    params: () => z.strictObject(one),
     result: VdiInfo, errors: ['notFound', 'imageCorrupt'],
     effect: 'read', repeat: 'no-op', lock: { sr: 'none' }, deadlineMs: 30 * seconds,
     cli: { noun: 'vdi', verb: 'stat', positionals: ['sr_uuid', 'vdi_uuid'], examples: [`smctl vdi stat ${sr} ${vdi}`] },
   }),
   'VDI.attach': method({
     doc: 'Gives this host access to the VDI and tells where it is found.',
-    params: z.strictObject({ ...one, mode: z.enum(['rw', 'ro']).optional().meta({ description: 'Absent: rw, or ro for a VDI that is read-only' }) }),
+    params: () => z.strictObject({ ...one, mode: z.enum(['rw', 'ro']).optional().meta({ description: 'Absent: rw, or ro for a VDI that is read-only' }) }),
     result: AttachmentInfo, errors: ['notFound', 'busy', 'readOnly', 'imageCorrupt'],
     effect: 'write', repeat: 'no-op', lock: { sr: 'shared', vdis: ['vdi_uuid'] }, deadlineMs: 2 * minutes,
     cli: { noun: 'vdi', verb: 'attach', positionals: ['sr_uuid', 'vdi_uuid'], examples: [`smctl vdi attach ${sr} ${vdi}`, `smctl vdi attach ${sr} ${vdi} --mode ro`] },
@@ -50,7 +50,7 @@ export const vdiMethods = {
   }),
   'VDI.detach': method({
     doc: 'Takes this host\'s access to the VDI away; a detached one is done.',
-    params: z.strictObject(one),
+    params: () => z.strictObject(one),
     result: Changed, errors: ['busy'],
     effect: 'write', repeat: 'no-op', lock: { sr: 'shared', vdis: ['vdi_uuid'], guard: 'by-operation' }, deadlineMs: 2 * minutes,
     cli: { noun: 'vdi', verb: 'detach', positionals: ['sr_uuid', 'vdi_uuid'], examples: [`smctl vdi detach ${sr} ${vdi}`] },
@@ -58,7 +58,7 @@ export const vdiMethods = {
   }),
   'VDI.snapshot': method({
     doc: 'Saves an immutable copy of a detached, unlocked VDI.',
-    params: z.strictObject({ ...one, dest_uuid, name: Name.optional(), description: Description.optional() }),
+    params: () => z.strictObject({ ...one, dest_uuid, name: Name.optional(), description: Description.optional() }),
     result: VdiInfo, errors: ['notFound', 'alreadyExists', 'noSpace', 'limitExceeded', 'offlineOnly', 'busy', 'notSupported', 'imageCorrupt'],
     effect: 'write', repeat: 'fails', lock: { sr: 'exclusive', vdis: ['vdi_uuid', 'dest_uuid'] }, feature: 'snapshot', deadlineMs: 2 * minutes,
     cli: { noun: 'vdi', verb: 'snapshot', positionals: ['sr_uuid', 'vdi_uuid'], examples: [`smctl vdi snapshot ${sr} ${vdi} --name "before the upgrade"`] },
@@ -66,7 +66,7 @@ export const vdiMethods = {
   }),
   'VDI.clone': method({
     doc: 'Makes a writable copy of a detached, unlocked VDI that shares its data.',
-    params: z.strictObject({ ...one, dest_uuid, name: Name.optional(), description: Description.optional() }),
+    params: () => z.strictObject({ ...one, dest_uuid, name: Name.optional(), description: Description.optional() }),
     result: VdiInfo, errors: ['notFound', 'alreadyExists', 'noSpace', 'limitExceeded', 'offlineOnly', 'busy', 'notSupported', 'imageCorrupt'],
     effect: 'write', repeat: 'fails', lock: { sr: 'exclusive', vdis: ['vdi_uuid', 'dest_uuid'] }, feature: 'clone', deadlineMs: 2 * minutes,
     cli: { noun: 'vdi', verb: 'clone', positionals: ['sr_uuid', 'vdi_uuid'], examples: [`smctl vdi clone ${sr} ${vdi} --name "copy"`] },
@@ -74,7 +74,7 @@ export const vdiMethods = {
   }),
   'VDI.resize': method({
     doc: 'Enlarges a detached VDI; its present size is done, a smaller one is refused.',
-    params: z.strictObject({ ...one, size }),
+    params: () => z.strictObject({ ...one, size }),
     result: VdiInfo, errors: ['notFound', 'sizeOutOfRange', 'noSpace', 'offlineOnly', 'busy', 'readOnly', 'notSupported', 'imageCorrupt'],
     effect: 'write', repeat: 'no-op', lock: { sr: 'shared', vdis: ['vdi_uuid'] }, feature: 'resize', deadlineMs: 5 * minutes,
     cli: { noun: 'vdi', verb: 'resize', positionals: ['sr_uuid', 'vdi_uuid', 'size'], examples: [`smctl vdi resize ${sr} ${vdi} 20G`] },
@@ -82,14 +82,14 @@ export const vdiMethods = {
   }),
   'VDI.revert': method({
     doc: 'Gives a detached VDI the content of one of its snapshots; what was written since is discarded, the snapshot stays.',
-    params: z.strictObject({ ...one, snapshot_uuid: vdi_uuid.meta({ description: 'The snapshot to go back to' }) }),
+    params: () => z.strictObject({ ...one, snapshot_uuid: vdi_uuid.meta({ description: 'The snapshot to go back to' }) }),
     result: VdiInfo, errors: ['notFound', 'noSpace', 'limitExceeded', 'offlineOnly', 'busy', 'readOnly', 'notSupported', 'imageCorrupt'],
     effect: 'write', repeat: 'no-op', lock: { sr: 'exclusive', vdis: ['vdi_uuid', 'snapshot_uuid'] }, feature: 'revert', deadlineMs: 2 * minutes,
     cli: { noun: 'vdi', verb: 'revert', positionals: ['sr_uuid', 'vdi_uuid', 'snapshot_uuid'], examples: [`smctl vdi revert ${sr} ${vdi} ${other}`] },
   }),
   'VDI.lock': method({
     doc: 'Takes the persistent lock of a VDI on the storage, refreshes one\'s own, or with force breaks another\'s.',
-    params: z.strictObject({
+    params: () => z.strictObject({
       ...one, force: z.boolean().default(false).meta({ description: 'Break another owner\'s lock: only when it is known to be dead' }), owner,
       ttl_seconds: z.int().positive().max(365 * 86400).optional().meta({ description: 'Expires after so many seconds; absent: never' }),
     }),
@@ -100,7 +100,7 @@ export const vdiMethods = {
   }),
   'VDI.unlock': method({
     doc: 'Releases the persistent lock of a VDI; an unlocked one is done.',
-    params: z.strictObject({ ...one, owner }),
+    params: () => z.strictObject({ ...one, owner }),
     result: Changed, errors: ['notFound', 'lockUnavailable', 'notSupported'],
     effect: 'write', repeat: 'no-op', lock: { sr: 'shared', vdis: ['vdi_uuid'] }, feature: 'lock', deadlineMs: 30 * seconds,
     cli: { noun: 'vdi', verb: 'unlock', positionals: ['sr_uuid', 'vdi_uuid', 'owner'], examples: [`smctl vdi unlock ${sr} ${vdi} host7/vm3`] },
@@ -108,7 +108,7 @@ export const vdiMethods = {
   }),
   'VDI.set_names': method({
     doc: 'Sets name and description, which live on the storage.',
-    params: z.strictObject({ ...one, name: Name.optional(), description: Description.optional() }),
+    params: () => z.strictObject({ ...one, name: Name.optional(), description: Description.optional() }),
     result: Changed, errors: ['notFound', 'notSupported'],
     effect: 'write', repeat: 'no-op', lock: { sr: 'shared', vdis: ['vdi_uuid'] }, feature: 'names', deadlineMs: 30 * seconds,
     cli: { noun: 'vdi', verb: 'rename', positionals: ['sr_uuid', 'vdi_uuid'], examples: [`smctl vdi rename ${sr} ${vdi} --name "data disk"`] },

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { features } from '../contract.ts'
 import { errnoNumbers, errorTable, type Errno, type ErrorKind } from '../errors.ts'
 import { SrUuid, VdiUuid } from '../ids.ts'
+import { lazily } from './define.ts'
 
 const keysOf = <K extends string>(table: Readonly<Record<K, unknown>>): [K, ...K[]] => Object.keys(table) as [K, ...K[]]
 
@@ -33,7 +34,7 @@ export const size = z
   .positive('must be greater than zero')
   .meta({ description: 'Virtual size in bytes; rounded up to what the substrate can do', examples: [10737418240] })
 
-export const ErrorReportWire = z.strictObject({
+export const ErrorReportWire = lazily(() => z.strictObject({
   kind: z.enum(keysOf<ErrorKind>(errorTable)),
   code: z.int(),
   errno: z.enum(keysOf<Errno>(errnoNumbers)),
@@ -44,17 +45,17 @@ export const ErrorReportWire = z.strictObject({
   remedy: z.string().optional(),
   may_have_changed: z.boolean().optional(),
   details: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
-})
+}))
 
-export const LockInfo = z.strictObject({
+export const LockInfo = lazily(() => z.strictObject({
   owner: z.string().meta({ description: 'The unique string of the user who took it' }),
   host: z.string(),
   epoch: z.int().meta({ description: 'Grows with every change of owner' }),
   since: Time.optional().meta({ description: 'Absent: the storage does not tell' }),
   expires: Time.optional(),
-})
+}))
 
-export const VdiInfo = z.strictObject({
+export const VdiInfo = lazily(() => z.strictObject({
   uuid: VdiUuid,
   kind: z.enum(['disk', 'snapshot', 'base']).meta({ description: 'disk: writable; snapshot: immutable; base: shared data of others, not for use' }),
   size: Bytes,
@@ -67,24 +68,24 @@ export const VdiInfo = z.strictObject({
   snapshot_of: VdiUuid.optional(),
   snapshot_time: Time.optional(),
   locked: z.boolean(),
-  lock: LockInfo.optional(),
+  lock: LockInfo().optional(),
   attached: z.enum(['ro', 'rw']).optional().meta({ description: 'Attached to this host, and how' }),
   format: z.string(),
-  problem: ErrorReportWire.optional().meta({ description: 'Why this VDI cannot be used' }),
+  problem: ErrorReportWire().optional().meta({ description: 'Why this VDI cannot be used' }),
   warnings: z.array(z.string()).optional(),
-})
-export type VdiInfo = z.infer<typeof VdiInfo>
+}))
+export type VdiInfo = z.infer<ReturnType<typeof VdiInfo>>
 
-export const SrInfo = z.strictObject({
+export const SrInfo = lazily(() => z.strictObject({
   uuid: SrUuid,
   type: z.string(),
   attached: z.boolean(),
   device_config: z.record(z.string(), z.string()).meta({ description: 'Secret values are shown as ***' }),
-})
+}))
 
 const SrWarnings = z.array(z.string()).optional().meta({ description: 'What needs attention, a sentence each' })
 
-export const SrStatInfo = z.strictObject({
+export const SrStatInfo = lazily(() => z.strictObject({
   uuid: SrUuid,
   type: z.string(),
   name: z.string(),
@@ -95,9 +96,9 @@ export const SrStatInfo = z.strictObject({
   content_type: z.string(),
   features: z.array(z.enum(features)),
   warnings: SrWarnings,
-})
+}))
 
-export const SrScanInfo = z.strictObject({
+export const SrScanInfo = lazily(() => z.strictObject({
   uuid: SrUuid,
   physical_size: Bytes,
   physical_utilisation: Bytes,
@@ -107,22 +108,22 @@ export const SrScanInfo = z.strictObject({
   name: z.string(),
   description: z.string(),
   warnings: SrWarnings,
-  vdis: z.array(VdiInfo),
-})
+  vdis: z.array(VdiInfo()),
+}))
 
-export const AttachmentInfo = z.strictObject({
+export const AttachmentInfo = lazily(() => z.strictObject({
   path: z.string().meta({ description: 'Block device or image file' }),
   content_type: z.string().meta({ description: 'Which data path opens it: vhd or aio' }),
   mode: z.enum(['ro', 'rw']),
   changed: z.boolean().meta({ description: 'False when it was attached already' }),
-})
+}))
 
-export const Changed = z.strictObject({ changed: z.boolean().meta({ description: 'False when there was nothing to do' }) })
+export const Changed = lazily(() => z.strictObject({ changed: z.boolean().meta({ description: 'False when there was nothing to do' }) }))
 
-export const FindingInfo = z.strictObject({
+export const FindingInfo = lazily(() => z.strictObject({
   vdi_uuid: VdiUuid.optional(),
   where: z.string(),
   weight: z.enum(['note', 'repairable', 'damage']),
   what: z.string(),
   repaired: z.boolean(),
-})
+}))

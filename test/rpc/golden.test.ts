@@ -81,7 +81,7 @@ describe.each(readdirSync(folder))('%s', (name) => {
   it('fails as in its golden failure, with a full report', async () => {
     const golden = readJson<Exchange>(name, 'failure.json')
     const answer = (await (await scene(name))(golden.request)) as { readonly error: { readonly data: unknown } }
-    ErrorReportWire.parse(answer.error.data)
+    ErrorReportWire().parse(answer.error.data)
     if (update) writeJson({ request: golden.request, response: normal(answer) }, name, 'failure.json')
     expect(normal(answer)).toEqual(readJson<Exchange>(name, 'failure.json').response)
   })
