@@ -1,5 +1,4 @@
 /** Who this machine is: its id in locks on shared storage, and which boot this is. */
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 
@@ -20,6 +19,7 @@ const firstReadable = (paths: readonly string[]): string | undefined => {
  * confidential (machine-id(5)) and is not written to shared storage.
  */
 export const hostId = (): string => {
+  const { createHash } = process.getBuiltinModule('node:crypto')
   const machine = firstReadable(['/etc/machine-id', '/var/lib/dbus/machine-id']) ?? hostname()
   return `${hostname().split('.')[0] ?? 'host'}-${createHash('sha256').update(`storage-manager ${machine}`).digest('hex').slice(0, 8)}`
 }
