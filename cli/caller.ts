@@ -2,9 +2,10 @@
  * The way from a short executable to the engine: through the daemon when its socket answers, else in this process. Both give
  * the same answers; through the daemon neither engine nor zod is loaded.
  */
+import { statSync } from 'node:fs'
 import type { CallOptions } from '../core/caller.ts'
 import { StorageError } from '../core/errors.ts'
-import { connectUnix, type Client } from '../rpc/client.ts'
+import type { Client } from '../rpc/client.ts'
 import { socketPath, stateDirectory } from './state-directory.ts'
 
 export interface Caller {
@@ -39,17 +40,24 @@ const throughDaemon = (client: Client, socket: string): Caller => ({
   close: async () => client.close(),
 })
 
-/** Nobody listens: the only failure after which a call may be made in this process. Any other one is told. */
+const connect = async (socket: string): Promise<Caller> => {
+  const { connectUnix } = await import('../rpc/client.ts')
+  return throughDaemon(await connectUnix(socket), socket)
+}
+
+/**
+ * Nobody listens: the only failure after which a call may be made in this process. Any other one is told. Without a socket
+ * the client is not even loaded.
+ */
 const connectOr = async (socket: string, otherwise: () => Promise<Caller>): Promise<Caller> => {
-  let client: Client
+  if (statSync(socket, { throwIfNoEntry: false }) === undefined) return otherwise()
   try {
-    client = await connectUnix(socket)
+    return await connect(socket)
   } catch (error) {
     const code = error instanceof StorageError ? error.facts.details?.['code'] : undefined
     if (code === 'ENOENT' || code === 'ECONNREFUSED') return otherwise()
     throw error
   }
-  return throughDaemon(client, socket)
 }
 
 /**
@@ -69,6 +77,6 @@ export const openCaller = async (options: CallerOptions = {}): Promise<Caller> =
     })
   }
   if (options.daemon === 'never') return inProcess()
-  if (options.daemon === 'always' || options.socket !== undefined || named !== undefined) return throughDaemon(await connectUnix(socket), socket)
+  if (options.daemon === 'always' || options.socket !== undefined || named !== undefined) return connect(socket)
   return connectOr(socket, inProcess)
 }

@@ -80,8 +80,12 @@ export const composeEngine = async (options: ComposeOptions): Promise<Engine> =>
   mkdirSync(runDirectory, { recursive: true, mode: 0o700 })
   const drivers = await registryFor(options.externalDrivers ?? [])
   const boot = bootId()
+  let id: string | undefined
   const host: Host = {
-    id: hostId(),
+    // A digest: most calls never ask for it.
+    get id() {
+      return (id ??= hostId())
+    },
     bootId: boot,
     runDirectory,
     run: createRun(log),

@@ -5,7 +5,7 @@ import * as z from 'zod'
 import { isSystemError, StorageError } from '../core/errors.ts'
 import { invalidFromZod } from '../core/invalid.ts'
 import { defaultLimits, type RpcLimits } from '../rpc/limits.ts'
-import { defaultSocket } from './state-directory.ts'
+import { configPath, defaultSocket } from './state-directory.ts'
 
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const
 
@@ -105,7 +105,7 @@ const limitsOf = (limits: DaemonConfig['limits']): RpcLimits => ({
  * there; defaults for the rest. Throws invalidArgument that names the key.
  */
 export const readSettings = (stateDirectory: string, configFile?: string): Settings => {
-  const file = configFile === undefined ? join(stateDirectory, 'config.json') : resolve(configFile)
+  const file = configFile === undefined ? configPath(stateDirectory) : resolve(configFile)
   const content = readOwnFile(file, configFile !== undefined)
   const { socket, token_file: tokenFile, limits, http, drivers, ...rest } = content === undefined ? DaemonConfig.parse({}) : parseFile(file, content)
   const absolute = (given: string): string => resolve(dirname(file), given)

@@ -20,6 +20,9 @@ export const stateDirectory = (flag: string | undefined, env: Environment = proc
   return join(xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), '.local', 'state'), 'storage-manager')
 }
 
+/** The daemon's configuration, where there is one. */
+export const configPath = (directory: string): string => join(directory, 'config.json')
+
 /** The daemon's socket unless its configuration says otherwise. */
 export const defaultSocket = (directory: string): string => join(directory, 'run', 'smd.sock')
 

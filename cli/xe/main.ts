@@ -27,6 +27,9 @@ const readStandardInput = (): string => {
   return buffer.toString('utf8', 0, size)
 }
 
+/** Unique on this host, and made without loading the crypto modules. */
+const shortCallId = (): string => `${process.pid}-${Date.now().toString(36)}`
+
 type Work = (caller: Caller, signal: AbortSignal) => Promise<string>
 
 const describeDriver = (type: string, render: (driver: Result<'Driver.list'>['drivers'][number]) => string | Promise<string>): Work => async (caller, signal) => {
@@ -48,7 +51,7 @@ const warnAbout = (who: string, { vdis }: Result<'SR.scan'>): void => {
 const callOf = (who: string, type: string, command: XeCommand, dconf: string, rest: readonly string[]): Work => async (caller, signal) => {
   const deviceConfig = await readDconf(dconf === '-' ? readStandardInput() : dconf)
   const params = readArguments(command, rest, type, deviceConfig)
-  const result = await caller.callByName(command.method, params, { signal, place: { type, deviceConfig } })
+  const result = await caller.callByName(command.method, params, { signal, callId: shortCallId(), place: { type, deviceConfig } })
   if (command.method === 'SR.scan') warnAbout(who, result as Result<'SR.scan'>)
   return answerXml(command.method, result)
 }
