@@ -12,7 +12,7 @@ export default defineConfig({
       project('conformance', ['test/conformance/**/*.test.ts'], 120_000),
       project('crash', ['test/crash/**/*.test.ts'], 600_000),
       project('interop', ['test/interop/**/*.test.ts'], 300_000),
-      project('e2e', ['test/e2e/**/*.test.ts'], 120_000, ['test/e2e/built.ts']),
+      project('e2e', ['test/e2e/**/*.test.ts'], 300_000, ['test/e2e/built.ts']),
     ],
   },
 })

@@ -192,11 +192,11 @@ const isStale = (): boolean => {
   return sources.some((source) => (statSync(join(root, source), { throwIfNoEntry: false })?.mtimeMs ?? Infinity) > built)
 }
 
-/** Builds when that is needed; true when it was. */
-export const ensureBuilt = async (): Promise<boolean> => {
-  if (!isStale()) return false
+/** Builds when that is needed. */
+export const ensureBuilt = async (): Promise<void> => {
+  if (!isStale()) return
+  console.error('Building dist/, which takes some seconds')
   await buildAll(false)
-  return true
 }
 
 if (import.meta.filename === process.argv[1]) await buildAll(true)
