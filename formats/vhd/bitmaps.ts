@@ -41,7 +41,7 @@ export const setBits = (bitmap: Uint8Array, from: number, to: number): void => {
   }
 }
 
-const remember = (table: Table, block: number, bitmap: Uint8Array): void => {
+export const remember = (table: Table, block: number, bitmap: Uint8Array): void => {
   table.clean.delete(block)
   table.clean.set(block, bitmap)
   const most = Math.max(16, Math.floor(cacheBytes / Math.max(bitmap.length, sectorSize)))
@@ -50,9 +50,6 @@ const remember = (table: Table, block: number, bitmap: Uint8Array): void => {
     table.clean.delete(oldest)
   }
 }
-
-/** After a commit the file has it. */
-export const rememberClean = remember
 
 /** Says by itself that every sector is there. */
 export const batmapFull = (table: Table, block: number): boolean => table.batmap !== undefined && batmapBit(table.batmap, block)

@@ -4,9 +4,8 @@
  */
 import { sectorSize } from '../../core/units.ts'
 
-/** The largest geometry: 65535 cylinders, 16 heads, 255 sectors a track. qemu takes it as "look at the current size". */
+/** The largest geometry: 65535 cylinders, 16 heads, 255 sectors a track. */
 const maxSectors = 65535 * 16 * 255
-export const maxGeometry = 65535 * 0x10000 + 16 * 0x100 + 255
 
 /**
  * The geometry field of a disk of `size` bytes: cylinders in the upper 16 bits, then heads, then sectors a track.

@@ -125,6 +125,7 @@ const planTable = async (image: Sparse, table: Table, size: number, entries: num
   }
 }
 
+/** Steps 2 to 5. */
 const growTable = async (image: Sparse, table: Table, size: number, entries: number, redo: RedoLog): Promise<void> => {
   const record = await planTable(image, table, size, entries)
   const end = Math.max(image.header.tableAt + tableLength(entries), ...record.pieces.map((piece) => piece.at + piece.bytes.length), ...vitalOf(image).map((span) => span.end))
@@ -134,7 +135,6 @@ const growTable = async (image: Sparse, table: Table, size: number, entries: num
   image.header = headerOf(record.newHeader)
   image.footer = footerOf(record.newFooter)
   image.table = undefined
-  await redo.clear()
 }
 
 /** Copy at 0 first: when both are good and differ, it is the one that counts. */
@@ -160,7 +160,9 @@ export const growSparse = async (image: Sparse, size: number, redo: RedoLog): Pr
   if (taken >= 0) throw corrupt(`Entry ${taken} of the table is beyond the end of the disk and not free: growing would make part of the file content`, 'Copy the disk into a new image, then grow that')
   await clearBehindEnd(image, table)
   const needed = blockCount(size, blockSize)
-  if (needed > entries) await growTable(image, table, size, needed, redo)
+  const larger = needed > entries
+  if (larger) await growTable(image, table, size, needed, redo)
   else await writeFooters(image, patchFooter(image.footer.bytes, { size }))
   image.summary = { ...image.summary, size }
+  if (larger) await redo.clear()
 }

@@ -5,7 +5,7 @@ import { locatorsLength, nameInField, parseLocators, putLocator, type Locator } 
 import { checksumOf, copyOf, hex, isZero, layer, putAscii, putHex, putOnes, putU16, putU32, putU64, startsWith, u32, u64 } from './wire.ts'
 
 export const headerLength = 1024
-export const headerCookie = 'cxsparse'
+const headerCookie = 'cxsparse'
 
 export const defaultBlockSize = 2 * 1024 * 1024
 const smallestBlock = sectorSize
@@ -57,9 +57,10 @@ export const headerLocators = (header: Header): readonly Locator[] => parseLocat
 /** The parent's file name as the header itself has it. */
 export const headerParentName = (header: Header): string | undefined => nameInField(header.bytes.subarray(field.parentName, field.parentName + parentNameLength))
 
+/** Nothing in the areas that the specification keeps zero. */
 export const headerReservedClean = (header: Header): boolean => isZero(header.bytes, field.reserved, field.parentName) && isZero(header.bytes, field.locators + locatorsLength)
 
-export interface HeaderChange {
+interface HeaderChange {
   readonly entries?: number
   readonly parent?: { readonly id: string; readonly fileName: string }
   /** Makes further changes, to locators, in the bytes; `at` is the offset of the first locator. */

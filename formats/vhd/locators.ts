@@ -55,7 +55,6 @@ export const clearLocator = (bytes: Uint8Array, at: number, slot: number): void 
 
 const utf16le = new TextDecoder('utf-16le')
 const utf8 = new TextDecoder('utf-8')
-const utf16be = new TextDecoder('utf-16be')
 
 const encodeUtf16le = (text: string): Uint8Array => Buffer.from(text, 'utf16le')
 
@@ -81,7 +80,7 @@ export const locatorText = (code: string, fileName: string): Uint8Array | undefi
 const baseName = (path: string): string | undefined => {
   const end = path.indexOf('\0')
   const name = (end < 0 ? path : path.slice(0, end)).replaceAll('\\', '/').split('/').at(-1) ?? ''
-  return name === '' || name === '.' || name === '..' || /[\x00-\x1f\x7f\ufffd]/.test(name) ? undefined : name
+  return name === '' || name === '.' || name === '..' || /[\x00-\x1f\x7f\ufffd\p{Surrogate}]/u.test(name) ? undefined : name
 }
 
 /** The file name in a locator's text; undefined for codes that are not text. */
@@ -90,8 +89,16 @@ export const nameInLocator = (code: string, text: Uint8Array): string | undefine
   return coding === undefined ? undefined : baseName(coding.decode(text))
 }
 
-/** The file name in the header's field of 512 bytes. */
-export const nameInField = (field: Uint8Array): string | undefined => baseName(utf16be.decode(field))
+/** The file name in the header's field of 512 bytes. A scan reads one of each child: a decoder of all encodings costs too much. */
+export const nameInField = (field: Uint8Array): string | undefined => {
+  let path = ''
+  for (let at = 0; at + 1 < field.length; at += 2) {
+    const unit = ((field[at] ?? 0) << 8) | (field[at + 1] ?? 0)
+    if (unit === 0) break
+    path += String.fromCharCode(unit)
+  }
+  return baseName(path)
+}
 
 const longestName = 250
 

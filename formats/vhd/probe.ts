@@ -5,7 +5,7 @@ import { footerLength } from './footer.ts'
 import type { Sparse } from './sparse.ts'
 import { headLength, judge, summaryOf, type Verdict } from './summary.ts'
 
-export interface Probe {
+interface Probe {
   readonly verdict: Verdict
   readonly head: Uint8Array
   readonly length: number

@@ -26,7 +26,7 @@ const Content = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('vhd fixed 1'), ...Footers, oldFooterAt: offset, newFooterAt: offset }),
 ])
 
-export type RedoRecord = z.output<typeof Content>
+type RedoRecord = z.output<typeof Content>
 export type SparseRecord = Extract<RedoRecord, { kind: 'vhd sparse 1' }>
 export type FixedRecord = Extract<RedoRecord, { kind: 'vhd fixed 1' }>
 

@@ -21,7 +21,7 @@ import { loadTable, type Sparse, type Table } from './sparse.ts'
 import { sameBytes } from './wire.ts'
 
 /** One writing that mends everything in `reasons`. */
-export interface Mend {
+interface Mend {
   readonly reasons: readonly string[]
   readonly apply: () => Promise<void>
 }

@@ -4,13 +4,13 @@ import { batmapFull, bitmapOf, bitmapsOf, eachRun } from './bitmaps.ts'
 import { bitmapLength, unallocated } from './layout.ts'
 import { blockAt, loadTable, readExactly, type Sparse, type Table } from './sparse.ts'
 
-export interface Range {
+interface Range {
   readonly offset: number
   readonly length: number
 }
 
 /** Ranges in ascending order, merged where they touch. */
-export const createRanges = () => {
+const createRanges = () => {
   const ranges: { offset: number; length: number }[] = []
   return {
     ranges,

@@ -18,7 +18,7 @@
  */
 import { StorageError } from '../../core/errors.ts'
 import { sectorSize } from '../../core/units.ts'
-import { allSet, batmapFull, bitmapOf, rememberClean, setBits } from './bitmaps.ts'
+import { allSet, batmapFull, bitmapOf, remember, setBits } from './bitmaps.ts'
 import { footerLength } from './footer.ts'
 import { bitmapLength, lastBlockPlace, nextPlace, unallocated, type BlockPlace } from './layout.ts'
 import { blockAt, decisive, encodeTable, refuseBroken, syncFile, writableTable, writeZeros, type Sparse, type Table } from './sparse.ts'
@@ -163,7 +163,7 @@ export const commit = async (image: Sparse): Promise<void> => {
   await refer(image, table)
   await syncFile(image)
   table.commits += 1
-  for (const [block, bitmap] of table.dirty) rememberClean(table, block, bitmap)
+  for (const [block, bitmap] of table.dirty) remember(table, block, bitmap)
   table.fresh.clear()
   table.dirty.clear()
 }

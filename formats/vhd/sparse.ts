@@ -69,7 +69,7 @@ export const badEntry = (image: Pick<Sparse, 'footerAt' | 'length'>, vital: read
 export const vitalOf = (image: Pick<Sparse, 'headerAt' | 'header'>): readonly Span[] => vitalSpans(image.headerAt, image.header)
 
 /** Metadata that the image can do without, but that a block must not be written over. */
-export const softSpans = (image: Pick<Sparse, 'footer' | 'header'>, batmapGood: boolean): readonly Span[] => [
+const softSpans = (image: Pick<Sparse, 'footer' | 'header'>, batmapGood: boolean): readonly Span[] => [
   ...(batmapGood ? [batmapSpan(image.header)] : []),
   ...(image.footer.type === 'differencing' ? locatorSpans(headerLocators(image.header)) : []),
 ]

@@ -49,25 +49,29 @@ const cut = (pages: Map<number, Uint8Array>, length: number): void => {
   }
 }
 
+/** Answers the new length. */
+const applyOp = (pages: Map<number, Uint8Array>, length: number, op: Op): number => {
+  if (op.kind === 'write') {
+    put(pages, op.at, op.bytes)
+    return Math.max(length, op.at + op.bytes.length)
+  }
+  if (op.kind !== 'truncate') return length
+  if (op.length < length) cut(pages, op.length)
+  return op.length
+}
+
 export const applyOps = (content: Content, ops: readonly Op[]): Content => {
   const pages = new Map(content.pages)
   let { length } = content
-  for (const op of ops) {
-    if (op.kind === 'write') {
-      put(pages, op.at, op.bytes)
-      length = Math.max(length, op.at + op.bytes.length)
-    } else if (op.kind === 'truncate') {
-      if (op.length < length) cut(pages, op.length)
-      length = op.length
-    }
-  }
+  for (const op of ops) length = applyOp(pages, length, op)
   return { pages, length }
 }
 
 export const contentOf = (bytes: Uint8Array): Content => applyOps(emptyContent, [{ kind: 'write', at: 0, bytes }])
 
+/** A Buffer, as files answer it: it differs from other byte arrays in what `slice` does. */
 export const bytesOf = (content: Content, at = 0, length = content.length - at): Uint8Array => {
-  const bytes = new Uint8Array(Math.max(0, Math.min(length, content.length - at)))
+  const bytes = Buffer.alloc(Math.max(0, Math.min(length, content.length - at)))
   for (let done = 0; done < bytes.length;) {
     const inside = (at + done) % pageSize
     const part = Math.min(pageSize - inside, bytes.length - done)
@@ -90,30 +94,31 @@ export interface MemoryFile extends RandomAccess {
 }
 
 export const createMemoryFile = (initial: Content | Uint8Array = emptyContent): MemoryFile => {
-  let content = initial instanceof Uint8Array ? contentOf(initial) : initial
+  const start = initial instanceof Uint8Array ? contentOf(initial) : initial
+  const pages = new Map(start.pages)
+  let fileLength = start.length
   const ops: Op[] = []
   let record: Uint8Array | undefined
   const act = (op: Op): void => {
     const error = file.fail(op)
     if (error !== undefined) throw error
     ops.push(op)
-    if (op.kind === 'write' || op.kind === 'truncate') content = applyOps(content, [op])
+    fileLength = applyOp(pages, fileLength, op)
   }
   const file: MemoryFile = {
     ops,
-    content: () => content,
+    content: () => ({ pages: new Map(pages), length: fileLength }),
     reads: { count: 0, bytes: 0, largest: 0 },
     fail: () => undefined,
     async read(position, length) {
       file.reads.count += 1
       file.reads.bytes += length
       file.reads.largest = Math.max(file.reads.largest, length)
-      // A Buffer, as files answer it: it differs from other byte arrays in what `slice` does.
-      return Buffer.from(bytesOf(content, position, length))
+      return bytesOf({ pages, length: fileLength }, position, length)
     },
     write: async (at, bytes) => act({ kind: 'write', at, bytes: bytes.slice() }),
     truncate: async (length) => act({ kind: 'truncate', length }),
-    length: async () => content.length,
+    length: async () => fileLength,
     sync: async () => act({ kind: 'sync' }),
     redo: {
       record: () => record,

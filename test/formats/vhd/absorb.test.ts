@@ -1,11 +1,14 @@
 /** Coalescing a child into its base: nothing that can be seen through the child ever changes, however often it is interrupted. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { MiB } from '../../../core/units.ts'
 import { vhd } from '../../../formats/vhd/format.ts'
 import { contentOf, crashStates, createMemoryFile, createRandom } from '../memory-file.ts'
 import { buildVhd, modelOf, type Build } from './build-vhd.ts'
 import { sameAs, serious } from './crashes.ts'
 import { ones, readChain, stamp } from './images.ts'
+
+// Thousands of crashes, or of images: on a busy machine that takes a while.
+vi.setConfig({ testTimeout: 300_000 })
 
 const block = 4096
 const size = 40 * block

@@ -1,11 +1,14 @@
 /** What check finds, what repair mends, and what it leaves alone because it would be a guess. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { vhd } from '../../../formats/vhd/format.ts'
 import type { Finding } from '../../../formats/format.ts'
 import { contentOf, crashStates, createMemoryFile } from '../memory-file.ts'
 import { buildVhd, modelOf, resum, type Build } from './build-vhd.ts'
 import { recover, sameAs } from './crashes.ts'
 import { stamp } from './images.ts'
+
+// Thousands of crashes, or of images: on a busy machine that takes a while.
+vi.setConfig({ testTimeout: 300_000 })
 
 const block = 4096
 const build: Build = {

@@ -1,11 +1,14 @@
 /** A process killed, or power lost, at any write of writing and syncing: every sector is old or new, the image is valid. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { MiB } from '../../../core/units.ts'
 import { vhd } from '../../../formats/vhd/format.ts'
-import { contentOf, crashStates, createMemoryFile, createRandom } from '../memory-file.ts'
+import { applyOps, contentOf, crashStates, createMemoryFile, createRandom } from '../memory-file.ts'
 import { buildVhd, modelOf, type Build } from './build-vhd.ts'
 import { checkSectors, readOver, recover, type History } from './crashes.ts'
 import { stamp } from './images.ts'
+
+// Thousands of crashes, or of images: on a busy machine that takes a while.
+vi.setConfig({ testTimeout: 300_000 })
 
 const block = 8192
 /** Small blocks, so that many of them cost little; xapi's alignment and batmap. */
@@ -23,6 +26,14 @@ const start: Readonly<Record<string, Build>> = {
     ...small, type: 4, creator: 'vbox', alignment: 512, batmap: false, parent: { id: 'b'.repeat(32), name: 'parent.vhd' },
     blocks: [{ block: 1, bitmap: [0x02, 0xcb], data: stamp(66, block, block) }, { block: 3, bitmap: [0xff, 0xff], data: stamp(1, 3 * block, block) }],
   },
+}
+
+/** The image on a logical volume that once held something else: garbage between the last block and the footer at the end. */
+const onVolume = (bytes: Uint8Array, room: number): Uint8Array => {
+  const volume = new Uint8Array(bytes.length + room).fill(0xdd)
+  volume.set(bytes.subarray(0, bytes.length - 512))
+  volume.set(bytes.subarray(bytes.length - 512), volume.length - 512)
+  return volume
 }
 
 /** Random writes and syncs, what they did to the file, and when. */
@@ -46,8 +57,13 @@ const play = async (initial: Uint8Array, size: number, seed: number, steps: numb
 }
 
 describe.each(Object.entries(start))('an image that is %s', (_name, build) => {
-  it.each([1, 3])('shows old or new sectors after a crash at any write (course %d)', async (seed) => {
-    const { bytes } = buildVhd(build)
+  it.each([
+    [1, 'in a file of its own', 0],
+    [3, 'in a file of its own', 0],
+    [2, 'on a volume with room for some blocks', 5 * (block + 4096)],
+  ])('shows old or new sectors after a crash at any write (course %d, %s)', async (seed, _place, room) => {
+    const packed = buildVhd(build).bytes
+    const bytes = room === 0 ? packed : onVolume(packed, room)
     const below = build.type === 4 ? stamp(99, 0, build.size) : undefined
     const initial = modelOf(build, below)
     const { ops, history, image } = await play(bytes, build.size, seed, 12, 60)
@@ -102,11 +118,7 @@ describe('a fixed image', () => {
 
 describe('free space behind the last block', () => {
   it('may hold anything: what is allocated there is zeros except for what was written', async () => {
-    // A logical volume that once held something else, with the footer at its end.
-    const { bytes, footerAt } = buildVhd(small)
-    const volume = new Uint8Array(footerAt + 3 * (block + 4096) + 1000 * 512).fill(0xdd)
-    volume.set(bytes.subarray(0, footerAt))
-    volume.set(bytes.subarray(footerAt), volume.length - 512)
+    const volume = onVolume(buildVhd(small).bytes, 3 * (block + 4096) + 1000 * 512)
     const file = createMemoryFile(volume)
     const image = await vhd.open(file)
     const model = modelOf(small)
@@ -155,6 +167,72 @@ describe('sync', () => {
     await expect(image.write(0, stamp(2, 0, 512))).rejects.toMatchObject({ kind: 'ioError' })
     await expect(image.sync()).rejects.toMatchObject({ kind: 'ioError' })
     expect(await (await vhd.open(file)).present(0, 4 * MiB)).toEqual([])
+  })
+})
+
+describe('writes at once', () => {
+  it('come one after the other, and reads between them see whole sectors', async () => {
+    const file = createMemoryFile(buildVhd({ ...small, blocks: [], batmap: true }).bytes)
+    const image = await vhd.open(file)
+    const model = new Uint8Array(small.size)
+    const random = createRandom(9)
+    const work: Promise<unknown>[] = []
+    for (let i = 0; i < 60; i += 1) {
+      const offset = Math.floor(random() * (small.size / 512)) * 512
+      const bytes = stamp(i, offset, Math.min(Math.ceil(random() * 30) * 512, small.size - offset))
+      model.set(bytes, offset)
+      work.push(image.write(offset, bytes))
+      if (i % 7 === 0) work.push(image.sync())
+      if (i % 5 === 0) {
+        work.push(image.present(0, small.size).then(async (ranges) => {
+          for (const range of ranges) {
+            const read = await image.read(range.offset, range.length)
+            for (let at = 0; at < read.length; at += 512) expect(Buffer.from(read.subarray(at, at + 8)).readUInt32BE(4)).toBe((range.offset + at) / 512)
+          }
+        }))
+      }
+    }
+    await Promise.all(work)
+    await image.sync()
+    const again = await vhd.open(file)
+    expect(Buffer.compare(await again.read(0, small.size), model)).toBe(0)
+    expect((await again.check()).filter((finding) => finding.weight !== 'note')).toEqual([])
+  })
+})
+
+describe('a failure while the tables are written', () => {
+  it('closes the image for writing: half of them may be there', async () => {
+    const file = createMemoryFile(vhd.create({ size: 4 * MiB, id: 'a'.repeat(32), createdMs: 0 }))
+    const image = await vhd.open(file)
+    await image.write(0, stamp(1, 0, 512))
+    file.fail = (op) => (op.kind === 'write' && op.at === 1536 ? new Error('EIO') : undefined)
+    await expect(image.sync()).rejects.toThrow('EIO')
+    file.fail = () => undefined
+    await expect(image.sync()).rejects.toMatchObject({ kind: 'ioError', facts: { remedy: expect.stringContaining('open the image again') as string } })
+    const again = await vhd.open(file)
+    expect(again.summary.needsRepair).toBe(false)
+    expect((await again.check()).filter((finding) => finding.weight !== 'note')).toEqual([])
+  })
+})
+
+describe('a file that has reached 2 TiB', () => {
+  it('takes no more blocks, says so, and keeps what it has', async () => {
+    const { bytes } = buildVhd({ ...small, blocks: [], batmap: true })
+    const last = 0xfffffff7
+    new DataView(bytes.buffer).setUint32(1536, last)
+    const content = applyOps(contentOf(bytes.subarray(0, bytes.length - 512)), [
+      { kind: 'write', at: last * 512, bytes: new Uint8Array(512).fill(0xff, 0, 2) },
+      { kind: 'write', at: (last + 1) * 512, bytes: stamp(1, 0, block) },
+      { kind: 'write', at: (last + 1) * 512 + block, bytes: bytes.subarray(bytes.length - 512) },
+    ])
+    const file = createMemoryFile(content)
+    const image = await vhd.open(file)
+    await image.write(512, stamp(2, 512, 512))
+    await expect(image.write(block, stamp(2, block, 512))).rejects.toMatchObject({ kind: 'limitExceeded', facts: { remedy: expect.any(String) as string } })
+    await image.sync()
+    const again = await vhd.open(file)
+    expect(await again.present(0, small.size)).toEqual([{ offset: 0, length: block }])
+    expect(Buffer.compare(await again.read(512, 512), stamp(2, 512, 512))).toBe(0)
   })
 })
 
