@@ -30,6 +30,9 @@ const starts: Readonly<Record<string, Build>> = {
   'that ends inside a block with something behind its end': {
     ...full, size: 127 * block + 512, entries: 128, batmap: true,
   },
+  'with spare entries that ends inside a block': {
+    ...full, size: 127 * block + 512, entries: 3000, batmap: true,
+  },
   'of xapi 1.1, without a batmap': { ...full, version: 0x00010001, batmap: false },
   'of another program, packed by 512': { ...full, creator: 'vbox', alignment: 512, batmap: false },
   'differencing': {
