@@ -32,7 +32,7 @@ const all: readonly Suite[] = [
   { name: 'types', asks: 'do the types hold', argv: [node, inModules('typescript', 'bin', 'tsc')], tools: {}, patience: 10 },
   { name: 'lint', asks: 'are the rules of the house kept', argv: [node, inModules('oxlint', 'bin', 'oxlint'), '--type-aware'], tools: {}, patience: 10 },
   ...generators.map((file): Suite => ({ name: file.slice(0, -3), asks: 'is what it generates up to date', argv: [node, tsx, join('scripts', file), '--check'], tools: {}, patience: 5 })),
-  project('unit', 'does each part do what it says', 20),
+  project('unit', 'does each part do what it says', 20, { openssl: 'openssl' }),
   project('conformance', 'does each driver keep the contract', 30),
   project('interop', 'do other programs read our images, and we theirs', 30, { '7zz': '7zip', 'qemu-img': 'qemu-utils', vhdiinfo: 'libvhdi-utils' }),
   project('crash', 'does every interrupted change end well', 60),
