@@ -64,7 +64,7 @@ describe('answers and errors', () => {
     ['a misspelt noun', ['vdo', 'list'], 22, 'Did you mean vdi?'],
     ['a misspelt option', ['sr', 'list', '--jsn'], 22, 'Did you mean --json?'],
     ['a misspelt dconf key', ['sr', 'create', 'file', 'loction=/x'], 22, 'did you mean location?'],
-    ['an unknown type', ['sr', 'create', 'fil', 'location=/x'], 22, 'The known types are: file'],
+    ['an unknown type', ['sr', 'create', 'fil', 'location=/x'], 22, 'The known types are: '],
     ['a missing argument', ['vdi', 'create', unknown], 22, 'smctl help vdi create'],
     ['a size that is none', ['vdi', 'create', unknown, 'ten'], 22, '10G'],
     ['a choice that is none', ['vdi', 'create', unknown, '1G', '--provisioning', 'fat'], 22, 'sparse, full'],
