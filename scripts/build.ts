@@ -7,6 +7,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -110,53 +111,92 @@ const buildTypes = async (outdir: string): Promise<void> => {
 const sr = '87b8646b-b800-9500-cb7b-af3b74e02f5c'
 const vdi = '98de866e-b035-4b1a-a571-613bff542b89'
 
-/** Calls that run what short executables need: first without a daemon, then through one. */
-const warmUps = (place: string): readonly (readonly [entry: string, ...args: string[]])[] => [
-  ...[['sr_create', sr, '0'], ['sr_attach', sr], ['vdi_create', sr, vdi, '1048576'], ['vdi_attach', sr, vdi], ['sr_scan', sr], ['vdi_detach', sr, vdi], ['vdi_delete', sr, vdi], ['sr_detach', sr], ['sr_delete', sr]]
-    .map((call) => ['xe', 'file', `<dconf><location>${place}</location></dconf>`, ...call] as const),
+type Call = readonly [entry: string, ...args: string[]]
+
+/** Calls that run what short executables need; made without a daemon and through one. */
+const warmUps = (place: string): readonly Call[] => [
+  ...[['sr_create', sr, '0'], ['sr_attach', sr], ['vdi_create', sr, vdi, '1048576'], ['sr_scan', sr], ['vdi_delete', sr, vdi], ['sr_detach', sr], ['sr_delete', sr]]
+    .map((call): Call => ['xe', 'file', `<dconf><location>${place}</location></dconf>`, ...call]),
   ['smctl', 'sr', 'list'],
   ['smctl', 'host', 'status'],
   ['smctl', 'sr', 'list', '--json'],
-  ['smctl', '__complete', 'sr', ''],
 ]
 
-/**
- * Runs the executables as users do and keeps V8's cache of each chunk from the run that compiled most of it: a cache made
- * before a run would lack the functions that every run needs.
- */
-const writeCaches = async (caches: string): Promise<void> => {
-  mkdirSync(caches, { recursive: true })
-  const scratch = mkdtempSync(join(tmpdir(), 'storage-manager-build-'))
+interface WarmUp {
+  readonly entry: string
+  /** Whether a daemon answered it. */
+  readonly through: boolean
+  /** Where scripts/warm-up.cjs left its files. */
+  readonly made: string
+}
+
+/** Runs the executables as users do. Their exit status does not matter here: what they loaded and compiled is what counts. */
+const warmUp = async (scratch: string): Promise<readonly WarmUp[]> => {
+  const runs: WarmUp[] = []
   const state = join(scratch, 'state')
-  const calls = warmUps(join(scratch, 'place'))
-  let runs = 0
-  const start = (args: readonly string[]): ChildProcess => {
-    const made = join(scratch, String(runs))
-    runs += 1
-    mkdirSync(made)
-    return spawn(process.execPath, [join(root, 'scripts', 'warm-up.cjs'), made, ...args], { stdio: 'ignore', env: { STORAGE_MANAGER_STATE: state } })
+  const start = ([entry, ...args]: Call, through: boolean): ChildProcess => {
+    const made = join(scratch, String(runs.length))
+    mkdirSync(made, { recursive: true })
+    runs.push({ entry, through, made })
+    return spawn(process.execPath, [join(root, 'scripts', 'warm-up.cjs'), made, entry, ...args], { stdio: 'ignore', env: { STORAGE_MANAGER_STATE: state } })
   }
-  // Their exit status does not matter here: what they compiled is what counts.
-  const run = async (args: readonly string[]): Promise<void> => void (await once(start(args), 'exit'))
+  const calls = warmUps(join(scratch, 'place'))
+  for (const call of calls) await once(start(call, false), 'exit')
+  const daemon = start(['smd'], true)
+  const ended = once(daemon, 'exit')
+  for (let waited = 0; waited < 10_000 && daemon.exitCode === null && !existsSync(join(state, 'run', 'smd.sock')); waited += 20) await sleep(20)
+  for (const call of calls) await once(start(call, true), 'exit')
+  daemon.kill('SIGTERM')
+  await ended
+  return runs
+}
+
+const inScratch = async <T>(work: (scratch: string) => Promise<T>): Promise<T> => {
+  const scratch = mkdtempSync(join(tmpdir(), 'storage-manager-build-'))
   try {
-    for (const args of calls) await run(args)
-    const daemon = start(['smd'])
-    const ended = once(daemon, 'exit')
-    for (let waited = 0; waited < 10_000 && daemon.exitCode === null && !existsSync(join(state, 'run', 'smd.sock')); waited += 20) await sleep(20)
-    for (const args of calls) await run(args)
-    daemon.kill('SIGTERM')
-    await ended
-    for (let index = 0; index < runs; index += 1) {
-      for (const name of readdirSync(join(scratch, String(index)))) {
-        const made = join(scratch, String(index), name)
-        const best = join(caches, name)
-        if (!existsSync(best) || statSync(best).size < statSync(made).size) copyFileSync(made, best)
-      }
-    }
+    return await work(scratch)
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }
 }
+
+/** One file of many chunks: its value is their functions, and which further chunks stand in which pack. */
+const packText = (dist: string, chunks: readonly string[], next: { readonly pack: string; readonly chunks: readonly string[] }): string => {
+  const { parameters } = createRequire(import.meta.url)('../bin/launch.js') as { readonly parameters: string }
+  const functions = chunks.map((name) => `${JSON.stringify(name)}: function (${parameters}) {${readFileSync(join(dist, name), 'latin1')}\n}`)
+  return `({ next: ${JSON.stringify(next)}, chunks: {\n${functions.join(',\n')}\n} })`
+}
+
+/** Two packs a program: what a call through the daemon loads, and what a call in the process itself loads beyond that. */
+const writePacks = async (dist: string): Promise<void> => inScratch(async (scratch) => {
+  const runs = await warmUp(scratch)
+  const packs = join(dist, 'packs')
+  mkdirSync(packs, { recursive: true })
+  const chunksOf = (entry: string, through: boolean): readonly string[] =>
+    [...new Set(runs.filter((run) => run.entry === entry && run.through === through && existsSync(join(run.made, 'chunks.json')))
+      .flatMap(({ made }) => JSON.parse(readFileSync(join(made, 'chunks.json'), 'utf8')) as readonly string[]))]
+  for (const entry of new Set(runs.map((run) => run.entry))) {
+    const first = chunksOf(entry, true)
+    const more = chunksOf(entry, false).filter((name) => !first.includes(name))
+    writeFileSync(join(packs, `${entry}.js`), packText(dist, first, { pack: `${entry}-alone`, chunks: more }), 'latin1')
+    if (more.length > 0) writeFileSync(join(packs, `${entry}-alone.js`), packText(dist, more, { pack: '', chunks: [] }), 'latin1')
+  }
+})
+
+/**
+ * V8's code cache of each pack, from the run that compiled most of it: a cache made before a run would lack the functions
+ * that every run needs.
+ */
+const writeCaches = async (caches: string): Promise<void> => inScratch(async (scratch) => {
+  const runs = await warmUp(scratch)
+  mkdirSync(caches, { recursive: true })
+  for (const { made } of runs) {
+    for (const name of readdirSync(made).filter((file) => file.endsWith('.js'))) {
+      const best = join(caches, name)
+      if (!existsSync(best) || statSync(best).size < statSync(join(made, name)).size) copyFileSync(join(made, name), best)
+    }
+  }
+})
 
 /** Replaces dist/ in one step: executables that start meanwhile find the old or the new one. */
 const buildAll = async (types: boolean): Promise<void> => {
@@ -176,6 +216,7 @@ const buildAll = async (types: boolean): Promise<void> => {
     rmSync(fresh, { recursive: true, force: true })
     rmSync(old, { recursive: true, force: true })
   }
+  await writePacks(dist)
   await writeCaches(cacheOf(dist))
 }
 
