@@ -87,7 +87,10 @@ const launch = (entry, leading = [], exported = 'main') => {
 }
 
 module.exports = launch
+// For the build and its tests.
 module.exports.load = load
+module.exports.open = openPack
+module.exports.functions = functions
 module.exports.loaded = loaded
 module.exports.scripts = scripts
 module.exports.parameters = parameters

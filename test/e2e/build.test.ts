@@ -1,4 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Metafile } from 'esbuild'
 import { describe, expect, it } from 'vitest'
@@ -28,8 +30,23 @@ describe.each(Object.entries(executables))('the built %s', (name, { banned = [] 
     const found = banned.filter((name) => inputs.some((input) => input.includes(`node_modules/${name}/`)))
     expect(found).toEqual([])
   })
+})
 
-  it('has a code cache for this version of Node', () => {
-    expect(existsSync(join(dist, 'cache', `${process.version}-${process.arch}`))).toBe(true)
+describe.each(['smctl', 'xe', 'smd'])('the pack of %s', (name) => {
+  it('is compiled from the code cache, and holds the program', () => {
+    const script = `const launch = require('./bin/launch.js'); process.argv = ['', 'x', '--version']; launch.open(${JSON.stringify(name)}); console.log(launch.scripts.get(${JSON.stringify(name)}).cachedDataRejected, launch.functions.has(${JSON.stringify(`${name}.js`)}))`
+    expect(spawnSync(process.execPath, ['-e', script], { cwd: join(dist, '..'), encoding: 'utf8' }).stdout).toBe('false true\n')
   })
+})
+
+it('an executable that was not built says what to do', () => {
+  const scratch = mkdtempSync(join(tmpdir(), 'storage-manager-unbuilt-'))
+  try {
+    cpSync(join(dist, '..', 'bin'), join(scratch, 'bin'), { recursive: true })
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(scratch, 'bin', 'smctl'), 'sr', 'list'], { encoding: 'utf8' })
+    expect({ status, stdout }).toEqual({ status: 5, stdout: '' })
+    expect(stderr).toBe(`storage-manager: it is not built yet: run npm run build in ${scratch}\n`)
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
 })
