@@ -1,0 +1,41 @@
+/** LVM: a volume group over one or several devices, one logical volume a VDI (SM API, "Lvm – the LVMSR.py driver"). */
+import type * as z from 'zod'
+import { defineDriver } from '../../core/define-driver.ts'
+import { MiB, TiB } from '../../core/units.ts'
+import { attachGroup, detachGroup } from '../../stores/logical-volumes/attach.ts'
+import { openThick } from '../../stores/logical-volumes/open.ts'
+import type { VolumePlace } from '../../stores/logical-volumes/place.ts'
+import { prepareGroup, removeGroup } from '../../stores/logical-volumes/prepare.ts'
+import { reidentifyGroup } from '../../stores/logical-volumes/reidentify.ts'
+import { devicesOf, thickKeys } from './dconf.ts'
+import { probeWith, tools } from './describe.ts'
+
+const placeOf = (dconf: z.output<typeof thickKeys>): VolumePlace => ({
+  devices: devicesOf(dconf.device), kind: 'thick', discard: dconf.discard === 'yes', wipe: dconf.wipe,
+})
+
+/** Snapshots and clones are not offered: sr_snapshot and sr_clone of an LVM SR answer ENOSYS (SM API, vdi_clone and vdi_snapshot). */
+const features = ['create', 'destroy', 'resize', 'names', 'lock', 'collect', 'verify'] as const
+
+export default defineDriver({
+  type: 'lvm',
+  executable: 'LVM',
+  title: 'LVM volumes',
+  summary: 'A volume group over local disks or LUNs, a logical volume for each VDI; all space is taken at once.',
+  contract: 1,
+  features,
+  srOperations: ['create', 'delete', 'reidentify'],
+  contentType: 'aio',
+  limits: { shared: false, minVdiSize: 4 * MiB, maxVdiSize: 8000 * TiB, sizeStep: 4 * MiB },
+  defaultVdiVisibility: true,
+  tools,
+  example: { device: '/dev/disk/by-id/wwn-0x5000c500a1b2c3d4' },
+  dconf: thickKeys,
+  probe: async (ctx, partial) => probeWith(ctx, 'lvm', 'thick', thickKeys, partial),
+  prepare: async (ctx, dconf, want) => prepareGroup(ctx, placeOf(dconf), want, undefined),
+  reidentify: async (ctx, dconf, { original }) => reidentifyGroup(ctx, placeOf(dconf), original),
+  remove: async (ctx, dconf) => removeGroup(ctx, placeOf(dconf)),
+  attach: async (ctx, dconf) => attachGroup(ctx, placeOf(dconf)),
+  detach: async (ctx, dconf) => detachGroup(ctx, placeOf(dconf)),
+  open: async (ctx, dconf) => ({ ...(await openThick(ctx, placeOf(dconf))), features }),
+})

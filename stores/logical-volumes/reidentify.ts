@@ -1,0 +1,150 @@
+/** Makes an SR of its own out of a block copy: a clone, a snapshot or a replica that an array presents beside the original. */
+import type { CopiedVdi, Ctx } from '../../core/contract.ts'
+import { StorageError } from '../../core/errors.ts'
+import { asVdiUuid, copiedVdiUuid, isUuid, type SrUuid, type VdiUuid } from '../../core/ids.ts'
+import { changeGroupTags, changeVolumeTags, dumpMetadata, importClone, renameVolume, repairLabel, type VgPlace } from '../../host/lvm/build.ts'
+import { explainLvm } from '../../host/lvm/errors.ts'
+import { tagChange } from '../../host/lvm/tags.ts'
+import { createChanges, makeChange } from './change.ts'
+import { sortOut, volumeName, type VdiVolume } from './contents.ts'
+import { recoverReverts } from './copies.ts'
+import { vgOf, vgPlaceOf, type VolumePlace } from './place.ts'
+import { groupTags, readReport, srOfGroup, type Report } from './report.ts'
+import type { Store } from './store.ts'
+import { groupOn, survey, type Survey } from './survey.ts'
+
+const layer = 'store:logical-volumes'
+
+const notACopy = (ctx: Ctx, original: SrUuid, says: string): StorageError =>
+  new StorageError('identityMismatch', `The devices do not carry a copy of SR ${original}: ${says}`, {
+    layer, field: 'device_config.device', remedy: 'Name the devices of the copy; smctl sr probe shows what is on them', details: { sr_uuid: ctx.sr },
+  })
+
+const runNow = async (ctx: Ctx, command: Parameters<Ctx['host']['run']>[0]): Promise<void> => {
+  await ctx.host.run(command, ctx.signal).catch((error: unknown) => {
+    throw explainLvm(error)
+  })
+}
+
+/** The volumes of the original may be active on this host. Maps of the copy's own devices may not. */
+const refuseInUse = ({ own }: Survey): void => {
+  const used = own.find(({ device }) => device.children.length > 0 || device.mounts.length > 0)
+  if (used === undefined) return
+  throw new StorageError('busy', `${used.name} is in use (${used.device.children[0]?.path ?? used.device.mounts[0] ?? ''}): it may be the original itself`, {
+    layer, field: 'device_config.device', remedy: 'Name the devices of the copy, with nothing active on them', details: { device: used.name },
+  })
+}
+
+/**
+ * vgimportclone writes the labels first and the metadata then. When the power goes between, the label carries a uuid that
+ * the metadata does not know. With one device there is no doubt which it should carry, and it gets it back.
+ */
+const repairInterrupted = async (ctx: Ctx, place: VolumePlace, { physical }: Survey, vg: string): Promise<void> => {
+  const [device = '', ...others] = place.devices
+  const [missing, ...more] = physical.filter((pv) => pv.missing && pv.group?.name === vg)
+  if (missing?.uuid === undefined || others.length > 0 || more.length > 0) {
+    throw new StorageError('identityMismatch', `The re-identification was interrupted while LVM wrote to several devices; which of them is which cannot be told any more`, {
+      layer, field: 'device_config.device', remedy: 'Make the copy anew from the original, which was not touched, and repeat this',
+    })
+  }
+  const file = `${ctx.host.runDirectory}/reidentify-${ctx.sr}.vg`
+  await ctx.host.files.unlink(file)
+  await runNow(ctx, dumpMetadata(device, file))
+  await runNow(ctx, repairLabel(device, missing.uuid, file))
+  await ctx.host.files.unlink(file)
+  ctx.log.warn({ device, pv: missing.uuid }, 'gave an interrupted copy its label back')
+}
+
+/** Where the copy stands: its group still has the name of the original, or ours already. */
+const findCopyGroup = async (ctx: Ctx, place: VolumePlace, original: SrUuid): Promise<'original name' | 'own name'> => {
+  const seen = await survey(ctx, place.devices)
+  const names = [...new Set(seen.physical.flatMap((pv) => pv.group?.name ?? []))]
+  const [name, ...rest] = names
+  if (name === undefined || rest.length > 0) {
+    throw notACopy(ctx, original, name === undefined ? 'they carry no volume group' : `they carry several volume groups: ${names.join(', ')}`)
+  }
+  if (name === vgOf(ctx.sr)) {
+    const { group } = groupOn(seen, name)
+    if (groupTags(group).copyOf !== original) throw notACopy(ctx, original, `they carry SR ${ctx.sr} already, which is no copy of it`)
+    return 'own name'
+  }
+  if (name !== vgOf(original)) throw notACopy(ctx, original, srOfGroup(name) === undefined ? `they carry volume group ${name}` : `they carry SR ${srOfGroup(name) ?? ''}`)
+  refuseInUse(seen)
+  const interrupted = seen.physical.find((pv) => pv.group !== undefined && groupTags(pv.group).copyOf === original)
+  if (interrupted !== undefined && seen.physical.some((pv) => pv.missing)) await repairInterrupted(ctx, place, seen, name)
+  else groupOn(seen, name)
+  return 'original name'
+}
+
+/** What a volume is to become; undefined: it is done. */
+interface Step {
+  readonly vdi: VdiUuid
+  readonly original: VdiUuid
+  readonly volume: string
+  readonly name: string
+  readonly add: readonly string[]
+  readonly remove: readonly string[]
+}
+
+/** The VDI of the original that a volume stands for: the one in its tag when it was renamed already, else its own name. */
+const originalOf = (ctx: Ctx, { vdi, tags }: VdiVolume): VdiUuid => {
+  const noted = tags['copy-of']
+  return noted !== undefined && isUuid(noted) && copiedVdiUuid(ctx.sr, asVdiUuid(noted)) === vdi ? asVdiUuid(noted) : vdi
+}
+
+const stepFor = (ctx: Ctx, found: VdiVolume): Step => {
+  const original = originalOf(ctx, found)
+  const vdi = copiedVdiUuid(ctx.sr, original)
+  const { of } = found.tags
+  // `of` is changed together with the tag that notes it: one that is noted already must not be mapped twice.
+  const mapped = of === undefined || !isUuid(of) || found.tags['copy-of'] === original ? of : copiedVdiUuid(ctx.sr, asVdiUuid(of))
+  // A lock is held on the original; the copy begins without one.
+  const { add, remove } = tagChange(found.volume.tags, { 'copy-of': original, of: mapped, lock: undefined })
+  return { vdi, original, volume: found.volume.name, name: volumeName('vdi', vdi), add, remove }
+}
+
+/**
+ * Every command is bound to the devices of the copy: the original is neither read nor written, also when it is active on
+ * this very host.
+ *
+ * 1. The group of the copy, still under the name of the original, notes that it is a copy and of what; no attach takes it
+ *    for the original from here on.                                            [repeat: goes on with 2]
+ * 2. vgimportclone: new uuids and our name.                                    [inside: repairInterrupted]
+ * 3. Interrupted reverts that were copied along are finished or undone.
+ * 4. Each VDI's volume: the tags that name the original, then the new name.    [repeat: what is renamed is done]
+ * 5. The group notes its own uuid: it is an SR.
+ */
+export const reidentifyGroup = async (ctx: Ctx, place: VolumePlace, original: SrUuid): Promise<readonly CopiedVdi[]> => {
+  const at = vgPlaceOf(ctx.sr, place)
+  if (await findCopyGroup(ctx, place, original) === 'original name') {
+    const before: VgPlace = { vg: vgOf(original), devices: place.devices }
+    const { group } = await readReport(ctx, before)
+    const { add, remove } = tagChange(group.tags, { 'copy-of': original, vg: undefined })
+    await makeChange(ctx, { command: changeGroupTags(before, add, remove), what: 'note that the group is a copy', done: (report) => groupTags(report.group).copyOf === original }, async () => readReport(ctx, before))
+    await makeChange(ctx, { command: importClone(place.devices, at.vg), what: `give the group the name ${at.vg}`, done: (report) => report.group.uuid !== group.uuid }, async () => readReport(ctx, at))
+  }
+  const read = async (): Promise<Report> => readReport(ctx, at)
+  const reports = { of: read, again: read, forget: () => undefined }
+  const store: Store = { place, at, reports, change: createChanges(reports) }
+  await recoverReverts(store, ctx, undefined)
+
+  const steps = [...sortOut(await read()).vdis.values()].map((found) => stepFor(ctx, found))
+  for (const [index, { volume, name, add, remove }] of steps.entries()) {
+    ctx.signal.throwIfAborted()
+    if (add.length + remove.length > 0) await runNow(ctx, changeVolumeTags(at, volume, add, remove))
+    if (volume !== name) await runNow(ctx, renameVolume(at, volume, name))
+    ctx.progress(index + 1, steps.length)
+  }
+  // One look for all of them.
+  const after = await read()
+  const { vdis } = sortOut(after)
+  const lost = steps.find((step) => vdis.get(step.vdi)?.tags['copy-of'] !== step.original)
+  if (lost !== undefined) {
+    throw new StorageError('ioError', `Volume ${lost.volume} was renamed to ${lost.name}, and the devices do not show it`, { layer, mayHaveChanged: true, remedy: 'Look at the kernel log, then repeat the call: it goes on where it stopped' })
+  }
+  const { add, remove } = tagChange(after.group.tags, { vg: after.group.uuid })
+  if (add.length + remove.length > 0) {
+    await makeChange(ctx, { command: changeGroupTags(at, add, remove), what: 'finish the copy', done: ({ group }) => groupTags(group).vg === group.uuid }, read)
+  }
+  return steps.map(({ vdi, original: of }) => ({ vdi, original: of }))
+}

@@ -1,0 +1,84 @@
+/** The devices of an SR as this host sees them: the device tree, and the physical volumes on them. */
+import type { Ctx } from '../../core/contract.ts'
+import { StorageError } from '../../core/errors.ts'
+import { findDevices, readDevices } from '../../host/blkid/holdings.ts'
+import type { BlockDevice } from '../../host/blkid/parse.ts'
+import { listMaps } from '../../host/dm/build.ts'
+import { parseMaps } from '../../host/dm/parse.ts'
+import { listPhysical } from '../../host/lvm/build.ts'
+import { explainLvm } from '../../host/lvm/errors.ts'
+import { mapperPrefix } from '../../host/lvm/names.ts'
+import { lastSeen, parsePhysical, type PhysicalVolume, type VolumeGroup } from '../../host/lvm/parse.ts'
+import { srOfGroup } from './report.ts'
+
+export interface Survey {
+  readonly own: readonly { readonly name: string; readonly device: BlockDevice }[]
+  /** Every block device of this host. */
+  readonly all: readonly BlockDevice[]
+  /** One row a device of ours, also for one without a physical volume, and one for each that is missing from its group. */
+  readonly physical: readonly PhysicalVolume[]
+  /** Where a missing physical volume was last seen. */
+  readonly lastSeen: (pvUuid: string) => string | undefined
+}
+
+/** Reads only. placeMissing names a device that is not there. */
+export const survey = async (ctx: Ctx, devices: readonly string[]): Promise<Survey> => {
+  const all = await readDevices(ctx.host.run, ctx.signal)
+  const own = await findDevices(ctx.host.run, devices, all, ctx.signal)
+  const { stdout, stderr } = await ctx.host.run(listPhysical(devices), ctx.signal).catch((error: unknown) => {
+    throw explainLvm(error)
+  })
+  return { own, all, physical: parsePhysical(stdout), lastSeen: (pvUuid) => lastSeen(stderr, pvUuid) }
+}
+
+/** Above and below: both show the same content, which makes no copy of it. */
+const related = (one: BlockDevice, other: BlockDevice): boolean => {
+  const holds = (top: BlockDevice, wanted: BlockDevice): boolean => top.number === wanted.number || top.children.some((child) => holds(child, wanted))
+  return holds(one, other) || holds(other, one)
+}
+
+/** A device that carries the same physical volume as one of ours: a copy made by an array, a clone, a forgotten snapshot. */
+export const findCopy = ({ own, all, physical }: Survey): { readonly device: string; readonly copy: string; readonly pv: string } | undefined => {
+  const uuids = new Set(physical.filter((pv) => !pv.missing).map((pv) => pv.uuid))
+  const copy = all.find((other) => other.signature === 'LVM2_member' && other.uuid !== undefined && uuids.has(other.uuid) && !own.some((mine) => related(mine.device, other)))
+  if (copy?.uuid === undefined) return undefined
+  const original = own.find(({ device }) => device.uuid === copy.uuid) ?? own[0]
+  return { device: original?.name ?? '', copy: copy.path, pv: copy.uuid }
+}
+
+/** Maps of a group of the same name and another uuid are active: their nodes would be taken for ours. */
+export const refuseForeignMaps = async (ctx: Ctx, group: VolumeGroup): Promise<void> => {
+  const maps = parseMaps((await ctx.host.run(listMaps(), ctx.signal)).stdout)
+  const foreign = maps.find((map) => map.name.startsWith(mapperPrefix(group.name)) && map.uuid.startsWith('LVM-') && !map.uuid.startsWith(`LVM-${group.uuid.replaceAll('-', '')}`))
+  if (foreign === undefined) return
+  throw new StorageError('identityMismatch', `Volumes of another volume group that is also called ${group.name} are active on this host (${foreign.name})`, {
+    layer: 'store:logical-volumes', remedy: `Deactivate them, then give the copy an identity of its own: smctl sr reidentify <type> ${srOfGroup(group.name) ?? ''} device=...`,
+  })
+}
+
+/** What the group stands on, complete and on these devices alone; else an error that names the device at fault. */
+export const groupOn = ({ physical, lastSeen: seen }: Survey, vg: string): { readonly group: VolumeGroup; readonly pvs: readonly PhysicalVolume[] } => {
+  const pvs = physical.filter((pv) => pv.group?.name === vg)
+  const [first] = pvs
+  const stranger = physical.find((pv) => pv.group?.name !== vg)
+  const layer = 'store:logical-volumes'
+  if (first?.group === undefined) {
+    const what = physical.map((pv) => `${pv.device}: ${pv.group === undefined ? (pv.uuid === undefined ? 'no physical volume' : 'a physical volume without a group') : `volume group ${pv.group.name}`}`)
+    throw new StorageError('placeMissing', `There is no volume group ${vg} on these devices (${what.join('; ')})`, {
+      layer, field: 'device_config.device', remedy: 'Check the devices; smctl sr probe shows what is on them', details: { vg },
+    })
+  }
+  const missing = pvs.find((pv) => pv.missing)
+  if (missing !== undefined) {
+    const where = missing.uuid === undefined ? undefined : seen(missing.uuid)
+    throw new StorageError('placeMissing', `Volume group ${vg} misses the physical volume ${missing.uuid ?? ''}${where === undefined ? '' : `, last seen on ${where}`}`, {
+      layer, field: 'device_config.device', remedy: 'Bring the device back, and name it in device', details: { vg, pv_uuid: missing.uuid ?? '', ...(where === undefined ? {} : { last_seen: where }) },
+    })
+  }
+  if (stranger !== undefined) {
+    throw new StorageError('identityMismatch', `${stranger.device} does not belong to volume group ${vg}: it ${stranger.group === undefined ? (stranger.uuid === undefined ? 'carries no physical volume' : 'is a physical volume without a group') : `belongs to ${stranger.group.name}`}`, {
+      layer, field: 'device_config.device', remedy: 'Name exactly the devices of this SR; smctl sr probe shows them', details: { vg, device: stranger.device },
+    })
+  }
+  return { group: first.group, pvs }
+}
