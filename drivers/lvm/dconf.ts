@@ -18,9 +18,9 @@ export const sharedKeys = {
 
 export const thickKeys = z.strictObject({
   ...sharedKeys,
-  wipe: z.enum(['head', 'full'], 'must be head or full').default('head').meta({
-    description: 'head: the first MiB of a new VDI is zeroed, the rest shows what was there before. full: the collector also overwrites all of a deleted VDI before its space is used again',
-    examples: ['full'],
+  wipe: z.enum(['full', 'head'], 'must be full or head').default('full').meta({
+    description: 'full: all of a deleted VDI is overwritten with zeros before its space is used again, a large one by the collector. head: only the first MiB of a new VDI is zeroed, the rest shows what was there before',
+    examples: ['head'],
   }),
 })
 

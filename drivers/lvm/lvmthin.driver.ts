@@ -2,6 +2,7 @@
 import type * as z from 'zod'
 import { defineDriver } from '../../core/define-driver.ts'
 import { MiB, parseSize, TiB } from '../../core/units.ts'
+import { letGoOfVdi } from '../../stores/logical-volumes/activate.ts'
 import { attachGroup, detachGroup } from '../../stores/logical-volumes/attach.ts'
 import { openThin } from '../../stores/logical-volumes/open.ts'
 import type { VolumePlace } from '../../stores/logical-volumes/place.ts'
@@ -35,11 +36,12 @@ export default defineDriver({
   tools: [...tools, { name: 'thin_check', debianPackage: 'thin-provisioning-tools', neededFor: 'checking the pool when LVM activates it' }],
   example: { device: '/dev/disk/by-id/wwn-0x5000c500a1b2c3d4', errorwhenfull: 'yes' },
   dconf: thinKeys,
-  probe: async (ctx, partial) => probeWith(ctx, 'lvmthin', 'thin', thinKeys, partial),
+  probe: async (ctx, partial) => probeWith(ctx, 'thin', partial),
   prepare: async (ctx, dconf, want) => prepareGroup(ctx, placeOf(dconf), want, poolOf(dconf)),
   reidentify: async (ctx, dconf, { original }) => reidentifyGroup(ctx, placeOf(dconf), original),
   remove: async (ctx, dconf) => removeGroup(ctx, placeOf(dconf)),
   attach: async (ctx, dconf) => attachGroup(ctx, placeOf(dconf)),
   detach: async (ctx, dconf) => detachGroup(ctx, placeOf(dconf)),
+  letGo: async (ctx, _dconf, _vdi, attachment) => letGoOfVdi(ctx, attachment),
   open: async (ctx, dconf) => ({ ...(await openThin(ctx, placeOf(dconf))), features }),
 })

@@ -1,5 +1,6 @@
-/** Argument vectors of the tools that look at block devices; none of them changes anything. */
+/** Argument vectors of the tools that look at block devices, and of the few that change one. */
 import type { Command } from '../../core/ports.ts'
+import { MiB } from '../../core/units.ts'
 
 /** A device that does not answer holds a tool up; this is how long one is waited for. */
 const timeoutMs = 20_000
@@ -11,6 +12,12 @@ const timeoutMs = 20_000
 export const lsblkCommand = (device?: string): Command => ({
   argv: ['lsblk', '--json', '--bytes', '--paths', '--output', 'NAME,KNAME,PATH,MAJ:MIN,TYPE,SIZE,RO,MOUNTPOINTS', ...(device === undefined ? [] : ['--', device])],
   timeoutMs, effect: 'read', accept: [0, 32],
+})
+
+/** The same for all block devices of this host, with what udev believes to be on them. No device is read for it. */
+export const lsblkTreeCommand = (): Command => ({
+  argv: ['lsblk', '--json', '--bytes', '--paths', '--output', 'NAME,KNAME,PATH,MAJ:MIN,TYPE,SIZE,RO,MOUNTPOINTS,FSTYPE,UUID,MODEL,SERIAL'],
+  timeoutMs, effect: 'read',
 })
 
 /**
@@ -32,4 +39,34 @@ export const findByUuidCommand = (uuid: string): Command => ({
 export const signaturesCommand = (device: string): Command => ({
   argv: ['wipefs', '--no-act', '--json', '--', device],
   timeoutMs, effect: 'read',
+})
+
+/** Reads one MiB past the page cache, in a process that can be left behind when the device hangs. */
+export const readCommand = (device: string): Command => ({
+  argv: ['dd', `if=${device}`, 'of=/dev/null', `bs=${MiB}`, 'count=1', 'iflag=direct', 'status=none'],
+  timeoutMs, effect: 'read',
+})
+
+/** Where names lead, one a line, in their order; also of those that lead nowhere. */
+export const realpathCommand = (paths: readonly string[]): Command => ({ argv: ['realpath', '--canonicalize-missing', '--', ...paths], timeoutMs, effect: 'read' })
+
+/**
+ * Zeros instead of content, by the kernel's own means where the device has them. Whatever signature is there goes as well:
+ * only for a device or volume whose content is known to be nobody's (blkdiscard(8), --force; util-linux 2.36).
+ */
+export const zeroCommand = (device: string, offset: number, length: number, limitMs = 60_000): Command => ({
+  argv: ['blkdiscard', '--zeroout', '--force', '--offset', String(offset), '--length', String(length), device],
+  timeoutMs: limitMs, effect: 'write',
+})
+
+/** Waits until udev has handled what has happened so far, or until the name is there. */
+export const settleCommand = (path?: string): Command => ({
+  argv: ['udevadm', 'settle', '--timeout=30', ...(path === undefined ? [] : [`--exit-if-exists=${path}`])],
+  timeoutMs: 40_000, effect: 'read', accept: [0, 1],
+})
+
+/** Makes the kernel refuse writes to a device, or take them again. */
+export const readOnlyCommand = (device: string, readOnly: boolean): Command => ({
+  argv: ['blockdev', readOnly ? '--setro' : '--setrw', device],
+  timeoutMs, effect: 'write',
 })

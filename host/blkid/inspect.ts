@@ -5,8 +5,8 @@
 import type { Ctx } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { formatSize, MiB } from '../../core/units.ts'
-import { blkidCommand, findByUuidCommand, lsblkCommand, signaturesCommand } from './build.ts'
-import { parseBlkid, parseLsblk, parseSignatures, type BlkidFacts, type BlockDevice } from './parse.ts'
+import { blkidCommand, findByUuidCommand, lsblkCommand, lsblkTreeCommand, signaturesCommand } from './build.ts'
+import { parseBlkid, parseLsblk, parseLsblkTree, parseSignatures, type BlkidFacts, type BlockDevice } from './parse.ts'
 
 type Needs = Pick<Ctx, 'host' | 'signal'>
 
@@ -41,6 +41,9 @@ export const listDevices = async (ctx: Needs): Promise<readonly BlockDevice[]> =
   const leaves = all.filter((device) => device.children.length === 0 && device.size > 0 && (kinds.has(device.type) || device.type.startsWith('raid')))
   return leaves.filter((device, index) => leaves.findIndex((other) => other.device === device.device) === index)
 }
+
+/** All devices of this host. */
+export const listDevices = async (ctx: Needs): Promise<readonly BlockDevice[]> => parseLsblkTree((await ctx.host.run(lsblkTreeCommand(), ctx.signal)).stdout)
 
 /** As `lookUpDevice`; a missing device is placeMissing. */
 export const needDevice = async (ctx: Needs, path: string, field: string): Promise<BlockDevice> => {

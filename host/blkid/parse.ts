@@ -15,6 +15,10 @@ export interface BlockDevice {
   readonly readOnly: boolean
   /** `[SWAP]` of swap. */
   readonly mountPoints: readonly string[]
+  /** What udev believes to be on it, of a tree only; may be late. */
+  readonly believed?: { readonly type: string; readonly uuid?: string }
+  /** Model and serial number, of a tree only. */
+  readonly label?: string
   /** What is built on it: partitions, volumes, arrays. */
   readonly children: readonly BlockDevice[]
 }
@@ -32,13 +36,20 @@ const Row = z.object({
   'size': z.coerce.number(),
   'ro': z.union([z.boolean(), z.enum(['0', '1']).transform((text) => text === '1')]),
   'mountpoints': z.array(z.string().nullable()),
+  'fstype': z.string().nullish(),
+  'uuid': z.string().nullish(),
+  'model': z.string().nullish(),
+  'serial': z.string().nullish(),
   'children': z.array(z.unknown()).optional(),
 })
 const Report = z.object({ blockdevices: z.array(z.unknown()) })
 
 const parseRow = (raw: unknown): BlockDevice => {
   const row = Row.parse(raw)
+  const label = [row.model, row.serial].map((text) => text?.trim() ?? '').filter((text) => text !== '').join(' ')
   return {
+    ...(typeof row.fstype === 'string' && row.fstype !== '' ? { believed: { type: row.fstype, ...(typeof row.uuid === 'string' && row.uuid !== '' ? { uuid: row.uuid } : {}) } } : {}),
+    ...(label === '' ? {} : { label }),
     node: row.kname, path: row.path, device: row['maj:min'], type: row.type, size: row.size, readOnly: row.ro,
     mountPoints: row.mountpoints.filter((path) => path !== null), children: (row.children ?? []).map(parseRow),
   }
@@ -51,6 +62,21 @@ export const parseLsblk = (text: string): readonly BlockDevice[] => {
   } catch (error) {
     throw unexpected('lsblk', text, error)
   }
+}
+
+/** All block devices of the host, each once, however many things stand below it. */
+export const parseLsblkTree = (text: string): readonly BlockDevice[] => {
+  const seen = new Map<string, BlockDevice>()
+  const visit = (device: BlockDevice): void => {
+    seen.set(device.device, device)
+    device.children.forEach(visit)
+  }
+  try {
+    for (const raw of Report.parse(JSON.parse(text)).blockdevices) visit(parseRow(raw))
+  } catch (error) {
+    throw unexpected('lsblk', text, error)
+  }
+  return [...seen.values()]
 }
 
 export interface BlkidFacts {

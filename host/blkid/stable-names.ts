@@ -1,6 +1,6 @@
 /** Names of devices that last across boots, from /dev/disk/by-id. */
 import type { Host } from '../../core/ports.ts'
-import { resolveAnyNames } from './build.ts'
+import { realpathCommand } from './build.ts'
 import type { BlockDevice } from './parse.ts'
 
 const directory = '/dev/disk/by-id'
@@ -19,11 +19,11 @@ export const stableNames = async (host: Host, devices: readonly BlockDevice[], s
   if (names.length === 0) return new Map()
   const best = new Map<string, string>()
   const sorted = names.sort((a, b) => rankOf(a) - rankOf(b) || (a < b ? -1 : 1)).map((name) => `${directory}/${name}`)
-  const targets = (await host.run(resolveAnyNames(sorted), signal)).stdout.trimEnd().split('\n')
+  const targets = (await host.run(realpathCommand(sorted), signal)).stdout.trimEnd().split('\n')
   for (const [index, target] of targets.entries()) {
-    const device = devices.find(({ kernelPath }) => kernelPath === target)
+    const device = devices.find(({ node }) => node === target)
     const name = sorted[index]
-    if (device !== undefined && name !== undefined && !best.has(device.number)) best.set(device.number, name)
+    if (device !== undefined && name !== undefined && !best.has(device.device)) best.set(device.device, name)
   }
   return best
 }

@@ -3,12 +3,12 @@ import type { Attachment, Ctx } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import type { VdiUuid } from '../../core/ids.ts'
 import { MiB } from '../../core/units.ts'
-import { setReadOnly, settle, zeroRange } from '../../host/blkid/build.ts'
+import { readOnlyCommand, settleCommand, zeroCommand } from '../../host/blkid/build.ts'
 import { listMaps, removeMap, resumeMap } from '../../host/dm/build.ts'
 import { parseMaps } from '../../host/dm/parse.ts'
 import { activateVolume, deactivateVolume } from '../../host/lvm/build.ts'
 import { devicePath, mapperName, mapperUuid } from '../../host/lvm/names.ts'
-import { isActive, isOutOfReach } from './attach.ts'
+import { isActive } from './attach.ts'
 import { usedBytes, type VdiVolume } from './contents.ts'
 import type { Report } from './report.ts'
 import { contentsOf, findVdi, volumeIn, type Store } from './store.ts'
@@ -24,7 +24,7 @@ export const activate = async (store: Store, ctx: Ctx, name: string): Promise<st
   if (!isActive(await store.reports.of(ctx), name)) {
     await store.change(ctx, { command: activateVolume(at, name), what: `activate volume ${name}`, done: (after) => volumeIn(after, name)?.attributes.state === 'active' })
   }
-  if ((await ctx.host.files.stat(path)) === undefined) await ctx.host.run(settle(path), ctx.signal)
+  if ((await ctx.host.files.stat(path)) === undefined) await ctx.host.run(settleCommand(path), ctx.signal)
   if ((await ctx.host.files.stat(path)) !== undefined) return path
   throw new StorageError('ioError', `Volume ${name} is active, but udev made no ${path}`, { layer, mayHaveChanged: true, remedy: 'Check that udevd runs: udevadm control --ping; then attach it again', details: { path } })
 }
@@ -40,7 +40,7 @@ export const deactivate = async (store: Store, ctx: Ctx, name: string): Promise<
   } catch (error) {
     if (!(error instanceof StorageError) || error.kind !== 'busy') throw error
     // udev looks into a node for a moment after its last writer has closed it.
-    await ctx.host.run(settle(), ctx.signal)
+    await ctx.host.run(settleCommand(), ctx.signal)
     await store.change(ctx, { command, what: `deactivate volume ${name}`, done: inactive })
   }
 }
@@ -65,11 +65,11 @@ export const attachVdi = async (store: Store, ctx: Ctx, vdi: VdiUuid, mode: 'ro'
   const wasActive = volume.attributes.state !== 'inactive'
   const path = await activate(store, ctx, name)
   if (tags['fresh'] !== undefined) {
-    await ctx.host.run(zeroRange(path, 0, Math.min(headBytes, volume.size), 'force'), ctx.signal)
+    await ctx.host.run(zeroCommand(path, 0, Math.min(headBytes, volume.size)), ctx.signal)
     await setVdiTags(store, ctx, name, { fresh: undefined }, `note that volume ${name} is zeroed`)
   }
-  if (mode === 'ro') await ctx.host.run(setReadOnly(path, true), ctx.signal)
-  else if (wasActive) await ctx.host.run(setReadOnly(path, false), ctx.signal)
+  if (mode === 'ro') await ctx.host.run(readOnlyCommand(path, true), ctx.signal)
+  else if (wasActive) await ctx.host.run(readOnlyCommand(path, false), ctx.signal)
   return {
     path,
     contentType: 'aio',
@@ -89,32 +89,23 @@ const noteUse = async (store: Store, ctx: Ctx, found: VdiVolume): Promise<void> 
   }
 }
 
-/**
- * Detaching needs neither the devices nor the group to be there: without them the kernel's map is removed, when it is the
- * very one that was attached.
- */
-export const detachVdi = async (store: Store, ctx: Ctx, vdi: VdiUuid, attachment: Attachment | undefined): Promise<void> => {
-  let found: VdiVolume | undefined
-  try {
-    found = (await contentsOf(store, ctx)).vdis.get(vdi)
-  } catch (error) {
-    if (!isOutOfReach(error) || attachment?.driverData === undefined) throw error
-    ctx.log.warn({ said: error.message }, 'the volume group cannot be read: the map goes without it')
-    await dropMap(ctx, attachment.driverData)
-    return
-  }
-  if (found === undefined) {
-    await dropMap(ctx, attachment?.driverData)
-    return
-  }
-  if (!isActive(await store.reports.of(ctx), found.volume.name)) return
-  refuseOpen(await store.reports.of(ctx), found.volume.name)
+/** busy: it is open. A volume that is not there, or not active, is done. */
+export const detachVdi = async (store: Store, ctx: Ctx, vdi: VdiUuid): Promise<void> => {
+  const { vdis, report } = await contentsOf(store, ctx).catch((error: unknown) => {
+    throw isHanging(error) ? new StorageError('unreachable', `The devices of SR ${ctx.sr} do not answer`, { layer, cause: error, remedy: 'Look at the kernel log and at the storage' }) : error
+  })
+  const found = vdis.get(vdi)
+  if (found === undefined || !isActive(report, found.volume.name)) return
+  refuseOpen(report, found.volume.name)
   await noteUse(store, ctx, found)
   await deactivate(store, ctx, found.volume.name)
 }
 
-const dropMap = async (ctx: Ctx, known: Attachment['driverData']): Promise<void> => {
-  const { map: name, uuid } = known ?? {}
+const isHanging = (error: unknown): boolean => error instanceof StorageError && error.kind === 'outcomeUnknown'
+
+/** When LVM cannot see the group any more: the kernel's map is removed, when it is the very one that was attached. */
+export const letGoOfVdi = async (ctx: Ctx, attachment: Attachment): Promise<void> => {
+  const { map: name, uuid } = attachment.driverData ?? {}
   if (name === undefined || uuid === undefined) return
   const map = parseMaps((await ctx.host.run(listMaps(), ctx.signal)).stdout).find((one) => one.name === name && one.uuid === uuid)
   if (map === undefined) return

@@ -101,7 +101,7 @@ export const dropMaps = async (ctx: Ctx, prefix: string): Promise<void> => {
 }
 
 /** LVM cannot help: its devices are gone, fail, hang, or carry something else now. */
-export const isOutOfReach = (error: unknown): error is StorageError =>
+const isOutOfReach = (error: unknown): error is StorageError =>
   error instanceof StorageError && ['placeMissing', 'identityMismatch', 'ioError', 'outcomeUnknown'].includes(error.kind)
 
 /** Makes everything in the group inactive; what is gone already is done. busy: a volume is still open. */

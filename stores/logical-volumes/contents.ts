@@ -28,6 +28,8 @@ export interface VdiTags {
   /** The head still holds what was there before: to be zeroed before anybody may see it. */
   readonly fresh?: 'yes'
   readonly lock?: string
+  /** thin: its space is being taken; until that is done it is no VDI. */
+  readonly filling?: 'yes'
   /** Last epoch of an unlocked VDI. */
   readonly epoch?: string
   /** thin: bytes in use when it was last seen active. */
@@ -37,6 +39,8 @@ export interface VdiTags {
 }
 
 export const vdiTags = (values: VdiTags): readonly string[] => encodeTags(values as Readonly<Record<string, string | undefined>>)
+
+const [fillingTag = ''] = vdiTags({ filling: 'yes' })
 
 export interface VdiVolume {
   readonly vdi: VdiUuid
@@ -56,6 +60,8 @@ export interface Unfinished {
 export interface Contents {
   readonly vdis: ReadonlyMap<VdiUuid, VdiVolume>
   readonly unfinished: readonly Unfinished[]
+  /** Volumes whose creation was not finished. */
+  readonly halfMade: readonly LogicalVolume[]
   /** Waiting to be overwritten. */
   readonly toWipe: readonly { readonly id: VdiUuid; readonly volume: LogicalVolume; readonly wiped: number }[]
   readonly pool?: LogicalVolume
@@ -81,11 +87,13 @@ export const sortOut = ({ volumes }: Report): Contents => {
   const olds = new Map<VdiUuid, LogicalVolume>()
   const toWipe: { id: VdiUuid; volume: LogicalVolume; wiped: number }[] = []
   const foreign: LogicalVolume[] = []
+  const halfMade: LogicalVolume[] = []
   let pool: LogicalVolume | undefined
   for (const volume of volumes) {
     const { name } = volume
     const [vdi, replacement, old, wipe] = [idIn(name, 'vdi'), idIn(name, 'replacement'), idIn(name, 'old'), idIn(name, 'wipe')]
-    if (vdi !== undefined) own.set(vdi, volume)
+    if (vdi !== undefined && volume.tags.includes(fillingTag)) halfMade.push(volume)
+    else if (vdi !== undefined) own.set(vdi, volume)
     else if (replacement !== undefined) replacements.set(replacement, volume)
     else if (old !== undefined) olds.set(old, volume)
     else if (wipe !== undefined) toWipe.push({ id: wipe, volume, wiped: Number(decodeTags(volume.tags).values['wiped'] ?? 0) })
@@ -98,7 +106,7 @@ export const sortOut = ({ volumes }: Report): Contents => {
   const unfinished = [...new Set([...replacements.keys(), ...olds.keys()])].map((vdi) => ({
     vdi, present: own.has(vdi), replacement: replacements.has(vdi), old: olds.has(vdi),
   }))
-  return { vdis, unfinished, toWipe, foreign, ...(pool === undefined ? {} : { pool }) }
+  return { vdis, unfinished, halfMade, toWipe, foreign, ...(pool === undefined ? {} : { pool }) }
 }
 
 /** `<epoch> <since> <expires or -> <host> <owner>`; the owner may hold spaces, the host id cannot. */

@@ -1,10 +1,10 @@
 /** An opened SR of logical volumes, as the contract wants it. Which features a driver offers of these is the driver's word. */
 import type { Ctx, FeatureOps, SrCore } from '../../core/contract.ts'
-import { StorageError } from '../../core/errors.ts'
 import { attachVdi, detachVdi } from './activate.ts'
 import { createChanges } from './change.ts'
 import { recordOf } from './contents.ts'
 import { copyVdi, revertVdi } from './copies.ts'
+import { createFilled } from './fill.ts'
 import { readLock, releaseLock, takeLock } from './locks.ts'
 import { vgPlaceOf, type VolumePlace } from './place.ts'
 import { recoverSr } from './recover.ts'
@@ -13,7 +13,7 @@ import { scanOf, statOf, type Told } from './stat.ts'
 import { contentsOf, type Store } from './store.ts'
 import { orphansOf, verifySr } from './verify.ts'
 import { createVdi, destroyVdi, resizeVdi, setSrNames, setVdiNames } from './volumes.ts'
-import { wipeBacklog, wipeSlice } from './wipe.ts'
+import { wipeAtOnce, wipeBacklog, wipeSlice } from './wipe.ts'
 
 type Thick = FeatureOps['create'] & FeatureOps['destroy'] & FeatureOps['resize'] & FeatureOps['names'] & FeatureOps['lock'] & FeatureOps['verify']
 
@@ -26,17 +26,11 @@ const createStore = (ctx: Ctx, place: VolumePlace): Store => {
   return { place, at, reports, change: createChanges(reports) }
 }
 
-/**
- * Opening proves the identity of the group when it can be read. When it cannot, the handle is given out all the same: a
- * detach must be possible without the devices, and every other operation reads and proves again, and then fails.
- */
+/** Opening proves the identity of the group, as every report does. */
 const open = async (ctx: Ctx, place: VolumePlace): Promise<{ readonly store: Store; readonly core: SrCore & Thick }> => {
   const store = createStore(ctx, place)
   const told: Told = new Set()
-  await store.reports.of(ctx).catch((error: unknown) => {
-    if (!(error instanceof StorageError) || error.kind !== 'placeMissing') throw error
-    ctx.log.warn({ said: error.message }, 'the volume group cannot be read')
-  })
+  await store.reports.of(ctx)
   const core: SrCore & Thick = {
     stat: async (c) => statOf(store, c, told, await contentsOf(store, c)),
     scan: async (c) => scanOf(store, c, told),
@@ -46,11 +40,14 @@ const open = async (ctx: Ctx, place: VolumePlace): Promise<{ readonly store: Sto
       return found === undefined ? undefined : recordOf(found, contents.pool)
     },
     attach: async (c, vdi, mode) => attachVdi(store, c, vdi, mode),
-    detach: async (c, vdi, attachment) => detachVdi(store, c, vdi, attachment),
+    detach: async (c, vdi) => detachVdi(store, c, vdi),
     recover: async (c, vdi) => recoverSr(store, c, vdi),
     close: async () => undefined,
-    create: async (c, want) => createVdi(store, c, want),
-    destroy: async (c, vdi) => destroyVdi(store, c, vdi),
+    create: async (c, want) => (place.kind === 'thin' && want.provisioning === 'full' ? createFilled(store, c, want) : createVdi(store, c, want)),
+    async destroy(c, vdi) {
+      const left = await destroyVdi(store, c, vdi)
+      if (left !== undefined) await wipeAtOnce(store, c, left)
+    },
     resize: async (c, vdi, size) => resizeVdi(store, c, vdi, size),
     setVdiNames: async (c, vdi, names) => setVdiNames(store, c, vdi, names),
     setSrNames: async (c, names) => setSrNames(store, c, names),
@@ -65,7 +62,7 @@ const open = async (ctx: Ctx, place: VolumePlace): Promise<{ readonly store: Sto
 
 export const openThick = async (ctx: Ctx, place: VolumePlace): Promise<ThickVolumes> => {
   const { store, core } = await open(ctx, place)
-  return { ...core, backlog: async (c) => wipeBacklog(store, c), collect: async (c, step) => wipeSlice(store, c, step) }
+  return { ...core, backlog: async (c) => wipeBacklog(store, c), collect: async (c, step) => wipeSlice(store, c, step.vdi) }
 }
 
 export const openThin = async (ctx: Ctx, place: VolumePlace): Promise<ThinVolumes> => {

@@ -10,7 +10,7 @@ export interface VolumePlace {
   readonly kind: 'thick' | 'thin'
   /** Tells the devices below when space becomes free. */
   readonly discard: boolean
-  /** thick: what is done about old content. head: the first MiB of a new VDI is zeroed. full: also all of a deleted one, by the collector. */
+  /** thick: what is done about old content. head: the first MiB of a new VDI is zeroed. full: also all of a deleted one. */
   readonly wipe: 'head' | 'full'
 }
 

@@ -2,11 +2,11 @@
 import type { Ctx, PrepareRequest } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { formatSize, MiB, roundUp } from '../../core/units.ts'
-import { eraseSignatures, settle, zeroRange } from '../../host/blkid/build.ts'
-import { inspect, type Holding } from '../../host/blkid/holdings.ts'
-import { changeGroupTags, createGroup, createPhysical, createPool, findGroup } from '../../host/lvm/build.ts'
+import { settleCommand, zeroCommand } from '../../host/blkid/build.ts'
+import { inspectDevice, type DeviceContents } from '../../host/blkid/inspect.ts'
+import { changeGroupTags, createGroup, createPhysical, createPool, findGroup, listPhysical } from '../../host/lvm/build.ts'
 import { explainLvm } from '../../host/lvm/errors.ts'
-import { parseGroups, type PhysicalVolume } from '../../host/lvm/parse.ts'
+import { parseGroups, parsePhysical, type PhysicalVolume } from '../../host/lvm/parse.ts'
 import { encodeTags, tagChange } from '../../host/lvm/tags.ts'
 import { makeChange } from './change.ts'
 import { sortOut } from './contents.ts'
@@ -41,43 +41,51 @@ const freshPvUuid = (): string => {
  * What an interrupted sr_create or sr_delete left, and nothing else can be: a group that says so of itself and has no VDI,
  * or one of our fresh physical volumes that never came into a group.
  */
-const isLeftover = async (ctx: Ctx, pv: PhysicalVolume | undefined, devices: readonly string[], all: readonly PhysicalVolume[]): Promise<boolean> => {
+const isLeftover = async (ctx: Ctx, pv: PhysicalVolume | undefined, devices: readonly string[]): Promise<boolean> => {
   if (pv === undefined) return false
-  if (pv.group === undefined) return pv.uuid?.startsWith(`${ownStart}-`) === true && pv.metadataSize > 0
+  if (pv.group === undefined) return pv.uuid?.startsWith(`${ownStart}-`) === true
   const { name, missing } = pv.group
   const { state } = groupTags(pv.group)
   if (state === undefined || srOfGroup(name) === undefined) return false
-  // One that is being removed may have lost devices already, in that order; of one in preparation all must be ours to clean.
+  // One that is being removed has lost devices in that order; of one in preparation all must be here to be cleaned.
   if (state === 'preparing' && missing > 0) return false
-  if (all.some((other) => other.group?.name === name && other.group.uuid !== pv.group?.uuid)) return false
   const { vdis, toWipe, foreign } = sortOut(await readReport(ctx, { vg: name, devices }))
   return vdis.size === 0 && toWipe.length === 0 && foreign.length === 0
 }
 
-const occupied = (device: string, holding: Exclude<Holding, { found: 'blank' }>, pv: PhysicalVolume | undefined): StorageError => {
-  if (holding.found === 'unknown') {
-    return new StorageError('ioError', `It cannot be told what is on ${device}: ${holding.why}`, {
+const occupied = (device: string, contents: Exclude<DeviceContents, { found: 'blank' }>, pv: PhysicalVolume | undefined): StorageError => {
+  if (contents.found === 'unknown') {
+    return new StorageError('ioError', `It cannot be told what is on ${device}: ${contents.says}`, {
       layer, field: 'device_config.device', remedy: 'Nothing is made on a device that cannot be read; look at the kernel log', details: { device },
     })
   }
   const sr = pv?.group === undefined ? undefined : srOfGroup(pv.group.name)
-  const what = sr !== undefined ? `it belongs to SR ${sr}` : pv?.group !== undefined ? `it belongs to volume group ${pv.group.name}` : holding.what
+  const what = sr !== undefined ? `it belongs to SR ${sr}` : pv?.group !== undefined ? `it belongs to volume group ${pv.group.name}` : contents.says
   return new StorageError('placeNotBlank', `${device} is not blank: ${what}`, {
     layer, field: 'device_config.device', details: { device, found: what },
-    remedy: sr !== undefined ? `Attach that SR: smctl sr attach ${sr}` : `Use another device; only if its content is worth nothing: wipefs --all ${device}`,
+    remedy: sr !== undefined ? `Attach that SR: smctl sr attach ${sr}` : `Use another device; only if its content is worth nothing, erase it: blkdiscard --zeroout ${device}`,
   })
 }
 
-/** Which devices carry a leftover to be cleaned; throws for the first one that is neither blank nor that. */
-const proveUsable = async (ctx: Ctx, { own, physical }: Survey, devices: readonly string[]): Promise<readonly string[]> => {
-  const leftovers: string[] = []
+/** Everything in front of the data, and the end, where other formats look for their signatures: the device is blank then. */
+const eraseDevice = async (ctx: Ctx, device: string, size: number, dataStart: number): Promise<void> => {
+  await ctx.host.run(zeroCommand(device, size - MiB, MiB), ctx.signal)
+  // Label and metadata go in one step: a label alone, or metadata alone, would no longer tell what they were.
+  await ctx.host.run(zeroCommand(device, 0, dataStart), ctx.signal)
+}
+
+/** Devices whose leftovers are to be erased, with where their data begins; throws for the first that is neither blank nor that. */
+const proveUsable = async (ctx: Ctx, { own, physical }: Survey, devices: readonly string[]): Promise<readonly { readonly name: string; readonly size: number; readonly dataStart: number }[]> => {
+  const leftovers: { name: string; size: number; dataStart: number }[] = []
   for (const { name, device } of own) {
     if (device.readOnly) throw new StorageError('readOnly', `${name} is read-only`, { layer, field: 'device_config.device', remedy: 'Make it writable, or use another device' })
-    const holding = await inspect(ctx.host.run, name, device, ctx.signal)
-    if (holding.found === 'blank') continue
-    const pv = holding.found === 'holds' ? physical.find((row) => row.uuid !== undefined && row.uuid === holding.pv) : undefined
-    if (!(await isLeftover(ctx, pv, devices, physical))) throw occupied(name, holding, pv)
-    leftovers.push(name)
+    const { contents } = await inspectDevice(ctx, name, 'device_config.device')
+    if (contents.found === 'blank') continue
+    const uuid = contents.found === 'occupied' && contents.facts.type === 'LVM2_member' ? contents.facts.uuid : undefined
+    const pv = physical.find((row) => row.uuid !== undefined && row.uuid === uuid)
+    if (device.children.length > 0 || device.mountPoints.length > 0 || !(await isLeftover(ctx, pv, devices))) throw occupied(name, contents, pv)
+    // LVM tells where the data of a physical volume begins only when it is in a group; ours begins within this.
+    leftovers.push({ name, size: device.size, dataStart: Math.max(pv?.dataStart ?? 0, metadataBytes(device.size) + 2 * MiB) })
   }
   return leftovers
 }
@@ -110,11 +118,11 @@ export const prepareGroup = async (ctx: Ctx, place: VolumePlace, want: PrepareRe
   const leftovers = await proveUsable(ctx, seen, place.devices)
   await refuseSecond(ctx, seen)
 
-  for (const device of leftovers) {
-    ctx.log.warn({ device }, 'erasing what an interrupted attempt left')
-    await ctx.host.run(eraseSignatures(device), ctx.signal)
+  for (const { name, size, dataStart } of leftovers) {
+    ctx.log.warn({ device: name }, 'erasing what an interrupted attempt left')
+    await eraseDevice(ctx, name, size, dataStart)
   }
-  if (leftovers.length > 0) await ctx.host.run(settle(), ctx.signal)
+  if (leftovers.length > 0) await ctx.host.run(settleCommand(), ctx.signal)
 
   for (const { name, device } of seen.own) {
     ctx.signal.throwIfAborted()
@@ -153,9 +161,9 @@ const refuseSecond = async (ctx: Ctx, { physical }: Survey): Promise<void> => {
  * sr_delete of an SR without VDIs: the devices are blank again afterwards.
  *
  * 1. The group says of itself that it is being removed.
- * 2. Device by device: the signature, then everything in front of the data, which is all that LVM wrote. The group is not
- *    taken apart with vgremove before: its physical volumes would then no longer tell what they were, and a repeat after
- *    a crash could not know that they may be erased.
+ * 2. Device by device: the end, then label and metadata in one write. The group is not taken apart with vgremove before: its
+ *    physical volumes would then no longer tell what they were, and a repeat after a crash could not know that they may
+ *    be erased.
  *
  * Repeat: devices that are blank already are done; the others still carry a group that is being removed.
  */
@@ -163,11 +171,8 @@ export const removeGroup = async (ctx: Ctx, place: Pick<VolumePlace, 'devices'>)
   const at = vgPlaceOf(ctx.sr, place)
   const seen = await survey(ctx, place.devices)
   const mine = seen.physical.filter((pv) => pv.group?.name === at.vg)
-  const [first] = mine
-  if (first?.group === undefined) {
-    await refuseStrangers(ctx, seen)
-    return
-  }
+  // Nothing of the SR is there: done. What the devices may carry instead is not ours.
+  if (mine.length === 0) return
   const report = await readReport(ctx, at)
   const { vdis, toWipe, foreign } = sortOut(report)
   const left = [...[...vdis.values()].map(({ volume }) => volume), ...toWipe.map(({ volume }) => volume), ...foreign]
@@ -176,6 +181,8 @@ export const removeGroup = async (ctx: Ctx, place: Pick<VolumePlace, 'devices'>)
       layer, remedy: 'Delete the VDIs; what is none of this SR (smctl sr orphans lists it) is for you to remove with lvremove', details: { vg: at.vg, volumes: left.length },
     })
   }
+  const used = report.volumes.find((volume) => volume.attributes.state !== 'inactive')
+  if (used !== undefined) throw new StorageError('busy', `Volume ${used.name} of ${at.vg} is active`, { layer, remedy: `Deactivate it: vgchange -an ${at.vg}`, details: { volume: used.name } })
   if (groupTags(report.group).state !== 'removing') {
     if (mine.some((pv) => pv.missing)) {
       throw new StorageError('placeMissing', `A physical volume of ${at.vg} is missing: it would keep the SR's metadata`, { layer, remedy: 'Bring the device back, then delete the SR', details: { vg: at.vg } })
@@ -185,20 +192,12 @@ export const removeGroup = async (ctx: Ctx, place: Pick<VolumePlace, 'devices'>)
   }
   for (const pv of mine.filter(({ missing }) => !missing)) {
     ctx.signal.throwIfAborted()
-    await ctx.host.run(eraseSignatures(pv.device), ctx.signal)
-    await ctx.host.run(zeroRange(pv.device, 0, pv.dataStart, 'careful'), ctx.signal)
+    await eraseDevice(ctx, pv.device, pv.deviceSize, pv.dataStart)
   }
-  await ctx.host.run(settle(), ctx.signal)
-  for (const { name, device } of seen.own) {
-    const holding = await inspect(ctx.host.run, name, { ...device, children: [], mounts: [] }, ctx.signal)
-    if (holding.found === 'holds') {
-      throw new StorageError('ioError', `${name} was erased and still is not blank: ${holding.what}`, { layer, mayHaveChanged: true, remedy: 'Writes may be getting lost; look at the kernel log', details: { device: name } })
-    }
+  await ctx.host.run(settleCommand(), ctx.signal)
+  // A disk that loses writes would bring the SR back.
+  const after = parsePhysical((await ctx.host.run(listPhysical(place.devices), ctx.signal)).stdout).find((pv) => pv.group?.name === at.vg)
+  if (after !== undefined) {
+    throw new StorageError('ioError', `${after.device} was erased and still carries ${at.vg}: writes may be getting lost`, { layer, mayHaveChanged: true, remedy: 'Look at the kernel log and at the health of the device', details: { device: after.device } })
   }
-}
-
-/** Nothing of the SR is there: done, unless the devices now carry something else, which is not ours to say anything about. */
-const refuseStrangers = async (ctx: Ctx, { physical }: Survey): Promise<void> => {
-  const stranger = physical.find((pv) => pv.group !== undefined)
-  if (stranger?.group !== undefined) ctx.log.warn({ device: stranger.device, vg: stranger.group.name }, 'the device belongs to another volume group now: nothing to delete')
 }

@@ -2,7 +2,7 @@
 import type { Candidate, Ctx, DeviceConfig, ProbeResult } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { formatSize, MiB } from '../../core/units.ts'
-import { findDevices, inspect, readDevices, type Holding } from '../../host/blkid/holdings.ts'
+import { inspectDevice, listDevices, type DeviceContents } from '../../host/blkid/inspect.ts'
 import type { BlockDevice } from '../../host/blkid/parse.ts'
 import { stableNames } from '../../host/blkid/stable-names.ts'
 import { listPhysical } from '../../host/lvm/build.ts'
@@ -11,6 +11,7 @@ import { parsePhysical, type PhysicalVolume, type VolumeGroup } from '../../host
 import { sortOut } from './contents.ts'
 import type { VolumePlace } from './place.ts'
 import { groupTags, readReport, srOfGroup } from './report.ts'
+import { findDevices } from './survey.ts'
 
 type Tried = { step: string; said: string }[]
 
@@ -31,7 +32,7 @@ const noted = async <T>(tried: Tried, step: string, work: Promise<T>, says: (val
   }
 }
 
-const about = (device: BlockDevice): string => [formatSize(device.size), device.model, device.serial].filter((part) => part !== undefined).join(', ')
+const about = (device: BlockDevice): string => [formatSize(device.size), ...(device.label === undefined ? [] : [device.label])].join(', ')
 
 /** What the group is: an SR of this kind, of the other kind, or none of ours. */
 const groupCandidate = async (ctx: Ctx, kind: VolumePlace['kind'], group: VolumeGroup, devices: readonly string[], rest: DeviceConfig, missing: number): Promise<Candidate> => {
@@ -53,13 +54,12 @@ const groupCandidate = async (ctx: Ctx, kind: VolumePlace['kind'], group: Volume
   }
 }
 
-const deviceCandidate = (name: string, device: BlockDevice, holding: Holding, rest: DeviceConfig): Candidate => {
+const deviceCandidate = (name: string, device: BlockDevice, contents: DeviceContents, rest: DeviceConfig): Candidate => {
   const deviceConfig = { ...rest, device: name }
-  const start = `${name} (${about(device)})`
-  if (holding.found === 'holds') return { deviceConfig, complete: false, found: 'occupied', says: `${start}: ${holding.what}` }
-  if (holding.found === 'unknown') return { deviceConfig, complete: false, found: 'unknown', says: `${start}: ${holding.why}` }
-  if (device.size < smallest) return { deviceConfig, complete: false, found: 'occupied', says: `${start}: too small, ${formatSize(smallest)} are needed` }
-  return { deviceConfig, complete: !device.readOnly, found: 'blank', says: `${start}: blank${device.readOnly ? ', but read-only' : ''}` }
+  const says = `${name} (${about(device)}): ${contents.says}`
+  if (contents.found !== 'blank') return { deviceConfig, complete: false, found: contents.found, says }
+  if (device.size < smallest) return { deviceConfig, complete: false, found: 'occupied', says: `${says}, but too small: ${formatSize(smallest)} are needed` }
+  return { deviceConfig, complete: !device.readOnly, found: 'blank', says: device.readOnly ? `${says}, but read-only` : says }
 }
 
 const groupsIn = (physical: readonly PhysicalVolume[]): ReadonlyMap<string, { readonly group: VolumeGroup; readonly pvs: readonly PhysicalVolume[] }> => {
@@ -73,30 +73,35 @@ const groupsIn = (physical: readonly PhysicalVolume[]): ReadonlyMap<string, { re
   return groups
 }
 
+const lookAt = async (ctx: Ctx, tried: Tried, name: string): Promise<DeviceContents> => {
+  const found = await noted(tried, `look at ${name}`, inspectDevice(ctx, name, 'device_config.device'), ({ contents }) => contents.says)
+  tried.push(...(found?.tried ?? []))
+  return found?.contents ?? { found: 'unknown', says: 'it cannot be looked at' }
+}
+
 /** Half a dconf: `devices` empty. Everything on this host is looked at, and named by a name that lasts. */
 export const probeDevices = async (ctx: Ctx, kind: VolumePlace['kind'], devices: readonly string[], rest: DeviceConfig): Promise<ProbeResult> => {
   const tried: Tried = []
   const { run } = ctx.host
-  const all = await noted(tried, 'lsblk', readDevices(run, ctx.signal), (list) => `${list.length} block devices`)
+  const all = await noted(tried, 'lsblk', listDevices(ctx), (list) => `${list.length} block devices`)
   if (all === undefined) return { candidates: [], tried }
-  const own = devices.length === 0 ? undefined : await noted(tried, `find ${devices.join(', ')}`, findDevices(run, devices, all, ctx.signal), (list) => list.map(({ name, device }) => `${name} is ${device.path}, ${about(device)}`).join('; '))
+  const own = devices.length === 0 ? undefined : await noted(tried, `find ${devices.join(', ')}`, findDevices(ctx, devices), (list) => list.map(({ name, device }) => `${name} is ${device.path}, ${about(device)}`).join('; '))
   if (devices.length > 0 && own === undefined) return { candidates: [], tried }
 
   const lasting = await stableNames(ctx.host, all, ctx.signal)
   // What stands on nothing else and can carry something: disks, partitions, multipath maps and the like, but no volumes of LVM.
   const looked = own ?? all
     .filter((device) => !['rom', 'lvm'].includes(device.type) && device.size > 0 && !/^\/dev\/(zram|ram|fd)\d/.test(device.path))
-    .map((device) => ({ name: lasting.get(device.number) ?? device.path, device }))
+    .map((device) => ({ name: lasting.get(device.device) ?? device.path, device }))
 
-  const paths = looked.map(({ device }) => device.kernelPath)
-  const physical = paths.length === 0 ? [] : await noted(
+  const physical = looked.length === 0 ? [] : await noted(
     tried, 'pvs',
     run(own === undefined ? listPhysical() : listPhysical(devices), ctx.signal).then(({ stdout }) => parsePhysical(stdout)),
     (list) => `${list.filter((pv) => pv.uuid !== undefined).length} physical volumes in ${groupsIn(list).size} volume groups`,
   ) ?? []
 
   const nameOf = (pv: PhysicalVolume): string => {
-    const entry = looked.find(({ name, device }) => [name, device.path, device.kernelPath].includes(pv.device) || (pv.uuid !== undefined && device.uuid === pv.uuid))
+    const entry = looked.find(({ name, device }) => [name, device.path, device.node].includes(pv.device) || (pv.uuid !== undefined && device.believed?.uuid === pv.uuid))
     return entry?.name ?? pv.device
   }
   const candidates: Candidate[] = []
@@ -110,15 +115,16 @@ export const probeDevices = async (ctx: Ctx, kind: VolumePlace['kind'], devices:
   }
   for (const [index, { name, device }] of looked.filter((entry) => !covered.has(entry.name)).entries()) {
     ctx.signal.throwIfAborted()
-    const holding: Holding = index < deepLooks ? await inspect(run, name, device, ctx.signal) : { found: 'unknown', why: 'not looked at: there are too many devices, name it to have it looked at' }
-    tried.push({ step: `look at ${name}`, said: holding.found === 'blank' ? 'blank' : holding.found === 'holds' ? holding.what : holding.why })
-    candidates.push(deviceCandidate(name, device, holding, rest))
+    const contents: DeviceContents = index < deepLooks ? await lookAt(ctx, tried, name) : { found: 'unknown', says: 'not looked at, because there are too many devices: name it' }
+    candidates.push(deviceCandidate(name, device, contents, rest))
   }
   return { candidates: own === undefined ? candidates : joined(candidates, devices, rest), tried }
 }
 
-/** Several blank devices that were named together make one place. */
+/** Devices that were named together are one place: blank when all of them are, and else none of them is offered. */
 const joined = (candidates: readonly Candidate[], devices: readonly string[], rest: DeviceConfig): readonly Candidate[] => {
-  if (devices.length < 2 || candidates.length !== devices.length || !candidates.every(({ found, complete }) => found === 'blank' && complete)) return candidates
-  return [{ deviceConfig: { ...rest, device: devices.join(',') }, complete: true, found: 'blank', says: `${devices.join(', ')}: blank` }]
+  if (devices.length < 2) return candidates
+  const blank = candidates.filter(({ found }) => found === 'blank')
+  if (blank.length < candidates.length) return candidates.filter(({ found }) => found !== 'blank')
+  return [{ deviceConfig: { ...rest, device: devices.join(',') }, complete: blank.every(({ complete }) => complete), found: 'blank', says: blank.map(({ says }) => says).join('; ') }]
 }

@@ -4,12 +4,14 @@ import type { VdiUuid } from '../../core/ids.ts'
 import { resumeMap } from '../../host/dm/build.ts'
 import { mapperName } from '../../host/lvm/names.ts'
 import { activateVolume } from '../../host/lvm/build.ts'
+import { deactivate } from './activate.ts'
 import { isActive } from './attach.ts'
 import { volumeName } from './contents.ts'
 import { recoverReverts } from './copies.ts'
 import { poolName } from './place.ts'
 import { groupTags } from './report.ts'
 import { contentsOf, volumeIn, type Store } from './store.ts'
+import { dropVolume } from './volumes.ts'
 
 /** LVM that was killed between suspend and resume leaves a map that lets every reader hang. */
 const resumeVolumes = async (store: Store, ctx: Ctx, only: VdiUuid | undefined): Promise<readonly string[]> => {
@@ -18,6 +20,16 @@ const resumeVolumes = async (store: Store, ctx: Ctx, only: VdiUuid | undefined):
   for (const { name } of suspended) await ctx.host.run(resumeMap(mapperName(store.at.vg, name)), ctx.signal)
   if (suspended.length > 0) store.reports.forget(ctx)
   return suspended.map(({ name }) => `Resumed volume ${name}`)
+}
+
+/** A creation that did not get to its end had not been answered yet: it is undone. */
+const dropHalfMade = async (store: Store, ctx: Ctx): Promise<readonly string[]> => {
+  const { halfMade } = await contentsOf(store, ctx)
+  for (const { name } of halfMade) {
+    await deactivate(store, ctx, name)
+    await dropVolume(store, ctx, name)
+  }
+  return halfMade.map(({ name }) => `Undid the unfinished creation of volume ${name}`)
 }
 
 /** After a boot, or when somebody deactivated it by hand: without its pool a thin SR cannot tell how full it is. */
@@ -30,5 +42,6 @@ const activatePool = async (store: Store, ctx: Ctx): Promise<void> => {
 export const recoverSr = async (store: Store, ctx: Ctx, vdi: VdiUuid | undefined): Promise<Recovery> => {
   const resumed = await resumeVolumes(store, ctx, vdi)
   if (vdi === undefined) await activatePool(store, ctx)
-  return { replayed: [...resumed, ...(await recoverReverts(store, ctx, vdi))] }
+  const undone = vdi === undefined ? await dropHalfMade(store, ctx) : []
+  return { replayed: [...resumed, ...undone, ...(await recoverReverts(store, ctx, vdi))] }
 }

@@ -2,6 +2,7 @@
 import type { CopiedVdi, Ctx } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { asVdiUuid, copiedVdiUuid, isUuid, type SrUuid, type VdiUuid } from '../../core/ids.ts'
+import { usersOf } from '../../host/blkid/inspect.ts'
 import { changeGroupTags, changeVolumeTags, dumpMetadata, importClone, renameVolume, repairLabel, type VgPlace } from '../../host/lvm/build.ts'
 import { explainLvm } from '../../host/lvm/errors.ts'
 import { tagChange } from '../../host/lvm/tags.ts'
@@ -28,9 +29,9 @@ const runNow = async (ctx: Ctx, command: Parameters<Ctx['host']['run']>[0]): Pro
 
 /** The volumes of the original may be active on this host. Maps of the copy's own devices may not. */
 const refuseInUse = ({ own }: Survey): void => {
-  const used = own.find(({ device }) => device.children.length > 0 || device.mounts.length > 0)
+  const used = own.find(({ device }) => usersOf(device) !== undefined)
   if (used === undefined) return
-  throw new StorageError('busy', `${used.name} is in use (${used.device.children[0]?.path ?? used.device.mounts[0] ?? ''}): it may be the original itself`, {
+  throw new StorageError('busy', `${used.name} is in use, it may be the original itself: ${usersOf(used.device) ?? ''}`, {
     layer, field: 'device_config.device', remedy: 'Name the devices of the copy, with nothing active on them', details: { device: used.name },
   })
 }

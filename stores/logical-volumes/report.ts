@@ -5,7 +5,7 @@
 import type { Ctx } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { asSrUuid, isUuid, type SrUuid } from '../../core/ids.ts'
-import { readBlock } from '../../host/blkid/build.ts'
+import { readCommand } from '../../host/blkid/build.ts'
 import { listGroup, listPhysical, listVolumes, type VgPlace } from '../../host/lvm/build.ts'
 import { explainLvm, saysNotFound } from '../../host/lvm/errors.ts'
 import { vgPrefix } from '../../host/lvm/names.ts'
@@ -74,7 +74,7 @@ export const verifyGroup = (sr: SrUuid, group: VolumeGroup): void => {
 const explainAbsence = async (ctx: Ctx, place: VgPlace, cause: unknown): Promise<StorageError> => {
   for (const device of place.devices) {
     try {
-      await ctx.host.run(readBlock(device, 0), ctx.signal)
+      await ctx.host.run(readCommand(device), ctx.signal)
     } catch (error) {
       ctx.signal.throwIfAborted()
       return new StorageError('placeMissing', `${device} is not there or cannot be read, so volume group ${place.vg} cannot be seen: ${(error as Error).message}`, {

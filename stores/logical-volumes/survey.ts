@@ -1,7 +1,7 @@
 /** The devices of an SR as this host sees them: the device tree, and the physical volumes on them. */
 import type { Ctx } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
-import { findDevices, readDevices } from '../../host/blkid/holdings.ts'
+import { listDevices, needDevice } from '../../host/blkid/inspect.ts'
 import type { BlockDevice } from '../../host/blkid/parse.ts'
 import { listMaps } from '../../host/dm/build.ts'
 import { parseMaps } from '../../host/dm/parse.ts'
@@ -21,10 +21,27 @@ export interface Survey {
   readonly lastSeen: (pvUuid: string) => string | undefined
 }
 
+/**
+ * The devices behind names that somebody wrote, in their order. placeMissing names the first one that leads nowhere;
+ * invalidArgument: two names for one device.
+ */
+export const findDevices = async (ctx: Ctx, names: readonly string[]): Promise<Survey['own']> => {
+  const own: { readonly name: string; readonly device: BlockDevice }[] = []
+  for (const name of names) {
+    const device = await needDevice(ctx, name, 'device_config.device')
+    const twin = own.find((other) => other.device.device === device.device)
+    if (twin !== undefined) {
+      throw new StorageError('invalidArgument', `${name} and ${twin.name} are the same device (${device.path})`, { layer: 'store:logical-volumes', field: 'device_config.device', remedy: 'Name each device once' })
+    }
+    own.push({ name, device })
+  }
+  return own
+}
+
 /** Reads only. placeMissing names a device that is not there. */
 export const survey = async (ctx: Ctx, devices: readonly string[]): Promise<Survey> => {
-  const all = await readDevices(ctx.host.run, ctx.signal)
-  const own = await findDevices(ctx.host.run, devices, all, ctx.signal)
+  const own = await findDevices(ctx, devices)
+  const all = await listDevices(ctx)
   const { stdout, stderr } = await ctx.host.run(listPhysical(devices), ctx.signal).catch((error: unknown) => {
     throw explainLvm(error)
   })
@@ -33,17 +50,18 @@ export const survey = async (ctx: Ctx, devices: readonly string[]): Promise<Surv
 
 /** Above and below: both show the same content, which makes no copy of it. */
 const related = (one: BlockDevice, other: BlockDevice): boolean => {
-  const holds = (top: BlockDevice, wanted: BlockDevice): boolean => top.number === wanted.number || top.children.some((child) => holds(child, wanted))
+  const holds = (top: BlockDevice, wanted: BlockDevice): boolean => top.device === wanted.device || top.children.some((child) => holds(child, wanted))
   return holds(one, other) || holds(other, one)
 }
 
 /** A device that carries the same physical volume as one of ours: a copy made by an array, a clone, a forgotten snapshot. */
 export const findCopy = ({ own, all, physical }: Survey): { readonly device: string; readonly copy: string; readonly pv: string } | undefined => {
   const uuids = new Set(physical.filter((pv) => !pv.missing).map((pv) => pv.uuid))
-  const copy = all.find((other) => other.signature === 'LVM2_member' && other.uuid !== undefined && uuids.has(other.uuid) && !own.some((mine) => related(mine.device, other)))
-  if (copy?.uuid === undefined) return undefined
-  const original = own.find(({ device }) => device.uuid === copy.uuid) ?? own[0]
-  return { device: original?.name ?? '', copy: copy.path, pv: copy.uuid }
+  const copy = all.find((other) => other.believed?.type === 'LVM2_member' && uuids.has(other.believed.uuid) && !own.some((mine) => related(mine.device, other)))
+  const pv = copy?.believed?.uuid
+  if (copy === undefined || pv === undefined) return undefined
+  const original = own.find(({ device }) => all.some((known) => known.device === device.device && known.believed?.uuid === pv)) ?? own[0]
+  return { device: original?.name ?? '', copy: copy.path, pv }
 }
 
 /** Maps of a group of the same name and another uuid are active: their nodes would be taken for ours. */

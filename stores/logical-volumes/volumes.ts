@@ -5,7 +5,7 @@ import { asVdiUuid, type VdiUuid } from '../../core/ids.ts'
 import { formatSize, roundUp } from '../../core/units.ts'
 import { changeGroupTags, changeVolumeTags, createThin, createVolume, growVolume, removeVolume, renameVolume } from '../../host/lvm/build.ts'
 import { tagChange } from '../../host/lvm/tags.ts'
-import { recordOf, sortOut, vdiTags, volumeName } from './contents.ts'
+import { recordOf, sortOut, vdiTags, volumeName, type VdiTags } from './contents.ts'
 import { poolName } from './place.ts'
 import { groupTags, type Report } from './report.ts'
 import { contentsOf, findVdi, hasTags, volumeIn, type Store } from './store.ts'
@@ -33,7 +33,10 @@ export const recordIn = (report: Report, ctx: Ctx, vdi: VdiUuid): VdiRecord => {
  * One command makes the volume, inactive, with all its tags. The content of a thick one is zeroed at its first attach, in
  * the place where it has to be activated anyway (activate.ts); until then the tag `fresh` keeps it from being shown.
  */
-export const createVdi = async (store: Store, ctx: Ctx, want: CreateRequest): Promise<VdiRecord> => {
+export const createVdi = async (store: Store, ctx: Ctx, want: CreateRequest): Promise<VdiRecord> => recordIn(await createVolumeFor(store, ctx, want), ctx, want.uuid)
+
+/** `more`: further tags of a thin volume. Answers the report after it. */
+export const createVolumeFor = async (store: Store, ctx: Ctx, want: CreateRequest, more: VdiTags = {}): Promise<Report> => {
   const { at, place } = store
   const report = await store.reports.of(ctx)
   const { group } = report
@@ -44,16 +47,13 @@ export const createVdi = async (store: Store, ctx: Ctx, want: CreateRequest): Pr
   const name = volumeName('vdi', want.uuid)
   const about = { name: want.name, description: want.description, ...(want.shareable ? { shareable: 'yes' as const } : {}) }
   if (place.kind === 'thin') {
-    if (want.provisioning === 'full') {
-      throw new StorageError('notSupported', 'A thin SR cannot take all space of a VDI at once', { layer, field: 'provisioning', remedy: 'Leave provisioning out, or use an SR of type lvm' })
-    }
     refuseFullPool(report)
-    const tags = vdiTags(about)
-    return recordIn(await store.change(ctx, { command: createThin(at, poolName, name, size, tags), what: `make volume ${name}`, done: (after) => hasTags(after, name, tags) }), ctx, want.uuid)
+    const tags = vdiTags({ ...about, ...more })
+    return store.change(ctx, { command: createThin(at, poolName, name, size, tags), what: `make volume ${name}`, done: (after) => hasTags(after, name, tags) })
   }
   if (size > group.free) throw noSpace(size, group.free, `volume group ${group.name}`)
   const tags = vdiTags({ ...about, fresh: 'yes' })
-  return recordIn(await store.change(ctx, { command: createVolume(at, name, size, tags), what: `make volume ${name}`, done: (after) => hasTags(after, name, tags) }), ctx, want.uuid)
+  return store.change(ctx, { command: createVolume(at, name, size, tags), what: `make volume ${name}`, done: (after) => hasTags(after, name, tags) })
 }
 
 /** An open volume is never removed: LVM refuses it by itself, and we say who it is. */
@@ -69,19 +69,21 @@ export const dropVolume = async (store: Store, ctx: Ctx, name: string): Promise<
   return store.change(ctx, { command: removeVolume(store.at, name, store.place.discard), what: `remove volume ${name}`, done: (after) => volumeIn(after, name) === undefined })
 }
 
-/** One command; with wipe=full it takes the volume out of the SR's sight, and the collector overwrites and removes it. */
-export const destroyVdi = async (store: Store, ctx: Ctx, vdi: VdiUuid): Promise<void> => {
+/** One command. With wipe=full it takes the volume out of the SR's sight; answered is under which id it waits to be overwritten. */
+export const destroyVdi = async (store: Store, ctx: Ctx, vdi: VdiUuid): Promise<VdiUuid | undefined> => {
   const { vdis, report } = await contentsOf(store, ctx)
   const found = vdis.get(vdi)
-  if (found === undefined) return
+  if (found === undefined) return undefined
   const { name } = found.volume
   if (store.place.kind === 'thin' || store.place.wipe === 'head') {
     await dropVolume(store, ctx, name)
-    return
+    return undefined
   }
   refuseOpen(report, name)
-  const doomed = volumeName('wipe', asVdiUuid(crypto.randomUUID()))
+  const id = asVdiUuid(crypto.randomUUID())
+  const doomed = volumeName('wipe', id)
   await store.change(ctx, { command: renameVolume(store.at, name, doomed), what: `take volume ${name} out of use`, done: (after) => volumeIn(after, name) === undefined && volumeIn(after, doomed) !== undefined })
+  return id
 }
 
 export const resizeVdi = async (store: Store, ctx: Ctx, vdi: VdiUuid, wanted: number): Promise<VdiRecord> => {

@@ -1,0 +1,5 @@
+import { lvmHarness, lvmthinHarness } from '../kit/lvm-harness.ts'
+import { describeConformance } from '../kit/vitest.ts'
+
+describeConformance(lvmHarness())
+describeConformance(lvmthinHarness())
