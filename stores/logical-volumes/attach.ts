@@ -43,7 +43,7 @@ export const attachGroup = async (ctx: Ctx, place: VolumePlace): Promise<void> =
   // An SR that is being deleted has lost some of its devices on purpose; only sr_delete goes on with it.
   const remains = seen.physical.find((pv) => pv.group?.name === at.vg)?.group
   if (remains !== undefined && groupTags(remains).state === 'removing') return
-  const { group, pvs } = groupOn(seen, at.vg)
+  const { group, pvs } = await groupOn(ctx, seen, at)
   verifyGroup(ctx.sr, group)
   await refuseForeignMaps(ctx, group)
   const again = async (): Promise<Report> => readReport(ctx, at)
@@ -102,7 +102,7 @@ export const dropMaps = async (ctx: Ctx, prefix: string): Promise<void> => {
 
 /** LVM cannot help: its devices are gone, fail, hang, or carry something else now. */
 const isOutOfReach = (error: unknown): error is StorageError =>
-  error instanceof StorageError && ['placeMissing', 'identityMismatch', 'ioError', 'outcomeUnknown'].includes(error.kind)
+  error instanceof StorageError && ['placeMissing', 'notFound', 'identityMismatch', 'ioError', 'outcomeUnknown'].includes(error.kind)
 
 /** Makes everything in the group inactive; what is gone already is done. busy: a volume is still open. */
 export const detachGroup = async (ctx: Ctx, place: Pick<VolumePlace, 'devices'>): Promise<void> => {

@@ -110,7 +110,7 @@ export const sortOut = ({ volumes }: Report): Contents => {
 }
 
 /** `<epoch> <since> <expires or -> <host> <owner>`; the owner may hold spaces, the host id cannot. */
-export const formatLock = (lock: VdiLock): string => `${lock.epoch} ${lock.sinceMs} ${lock.expiresMs ?? '-'} ${lock.host} ${lock.owner}`
+export const formatLock = (lock: VdiLock): string => `${lock.epoch} ${lock.sinceMs ?? 0} ${lock.expiresMs ?? '-'} ${lock.host} ${lock.owner}`
 
 export const parseLock = (text: string | undefined): VdiLock | undefined => {
   const match = /^(\d+) (\d+) (\d+|-) (\S+) (.+)$/s.exec(text ?? '')

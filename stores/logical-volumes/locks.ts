@@ -38,7 +38,7 @@ export const takeLock = async (store: Store, ctx: Ctx, vdi: VdiUuid, want: { rea
     owner: want.owner,
     host: ctx.host.id,
     epoch: own ? present.epoch : Math.max(present?.epoch ?? 0, Number(found.tags['epoch'] ?? 0) || 0) + 1,
-    sinceMs: own ? present.sinceMs : now,
+    sinceMs: own ? present.sinceMs ?? now : now,
     ...(want.ttlMs === undefined ? {} : { expiresMs: now + want.ttlMs }),
   }
   await setVdiTags(store, ctx, found.volume.name, { lock: formatLock(lock), epoch: undefined }, `lock volume ${found.volume.name}`)

@@ -33,7 +33,7 @@ const dropHalfMade = async (store: Store, ctx: Ctx): Promise<readonly string[]> 
 }
 
 /** After a boot, or when somebody deactivated it by hand: without its pool a thin SR cannot tell how full it is. */
-const activatePool = async (store: Store, ctx: Ctx): Promise<void> => {
+export const activatePool = async (store: Store, ctx: Ctx): Promise<void> => {
   const { report } = await contentsOf(store, ctx)
   if (store.place.kind !== 'thin' || groupTags(report.group).state === 'removing' || isActive(report, poolName) || volumeIn(report, poolName) === undefined) return
   await store.change(ctx, { command: activateVolume(store.at, poolName), what: 'activate the thin pool', done: (after) => isActive(after, poolName) })

@@ -65,7 +65,7 @@ const findCopyGroup = async (ctx: Ctx, place: VolumePlace, original: SrUuid): Pr
     throw notACopy(ctx, original, name === undefined ? 'they carry no volume group' : `they carry several volume groups: ${names.join(', ')}`)
   }
   if (name === vgOf(ctx.sr)) {
-    const { group } = groupOn(seen, name)
+    const { group } = await groupOn(ctx, seen, { vg: name, devices: place.devices })
     if (groupTags(group).copyOf !== original) throw notACopy(ctx, original, `they carry SR ${ctx.sr} already, which is no copy of it`)
     return 'own name'
   }
@@ -73,7 +73,7 @@ const findCopyGroup = async (ctx: Ctx, place: VolumePlace, original: SrUuid): Pr
   refuseInUse(seen)
   const interrupted = seen.physical.find((pv) => pv.group !== undefined && groupTags(pv.group).copyOf === original)
   if (interrupted !== undefined && seen.physical.some((pv) => pv.missing)) await repairInterrupted(ctx, place, seen, name)
-  else groupOn(seen, name)
+  else await groupOn(ctx, seen, { vg: name, devices: place.devices })
   return 'original name'
 }
 

@@ -9,7 +9,7 @@ import { readCommand } from '../../host/blkid/build.ts'
 import { listGroup, listPhysical, listVolumes, type VgPlace } from '../../host/lvm/build.ts'
 import { explainLvm, saysNotFound } from '../../host/lvm/errors.ts'
 import { vgPrefix } from '../../host/lvm/names.ts'
-import { parseGroups, parsePhysical, parseVolumes, type LogicalVolume, type VolumeGroup } from '../../host/lvm/parse.ts'
+import { parseGroups, parsePhysical, parseVolumes, type LogicalVolume, type PhysicalVolume, type VolumeGroup } from '../../host/lvm/parse.ts'
 import { decodeTags } from '../../host/lvm/tags.ts'
 
 export interface Report {
@@ -67,25 +67,28 @@ export const verifyGroup = (sr: SrUuid, group: VolumeGroup): void => {
   }
 }
 
+export const whatIsOn = (physical: readonly PhysicalVolume[]): string =>
+  physical.map((pv) => `${pv.device}: ${pv.group === undefined ? (pv.uuid === undefined ? 'no physical volume' : 'a physical volume without a group') : `volume group ${pv.group.name}`}`).join('; ') || 'no device was found'
+
 /**
  * LVM says "not found" for a group that is gone, for a device that is gone and for one that cannot be read (lab: a disk that
- * fails every read). Only devices that answer, and carry something else, prove anything.
+ * fails every read). Only devices that answer, and do not carry it, prove that it is not there: notFound. Else placeMissing.
  */
-const explainAbsence = async (ctx: Ctx, place: VgPlace, cause: unknown): Promise<StorageError> => {
+export const explainAbsence = async (ctx: Ctx, place: VgPlace, cause?: unknown): Promise<StorageError> => {
+  const facts = { layer: 'store:logical-volumes', field: 'device_config.device', cause }
   for (const device of place.devices) {
     try {
       await ctx.host.run(readCommand(device), ctx.signal)
     } catch (error) {
       ctx.signal.throwIfAborted()
       return new StorageError('placeMissing', `${device} is not there or cannot be read, so volume group ${place.vg} cannot be seen: ${(error as Error).message}`, {
-        layer: 'store:logical-volumes', field: 'device_config.device', cause: error, remedy: 'Bring the device back; lsblk and the kernel log tell more', details: { device },
+        ...facts, cause: error, remedy: 'Bring the device back; lsblk and the kernel log tell more', details: { device },
       })
     }
   }
   const found = parsePhysical((await ctx.host.run(listPhysical(place.devices), ctx.signal)).stdout)
-  const what = found.map((pv) => `${pv.device}: ${pv.group === undefined ? (pv.uuid === undefined ? 'no physical volume' : 'a physical volume without a group') : `volume group ${pv.group.name}`}`)
-  return new StorageError('placeMissing', `There is no volume group ${place.vg} on ${place.devices.join(', ')} (${what.join('; ') || 'no device was found'})`, {
-    layer: 'store:logical-volumes', field: 'device_config.device', cause, remedy: 'Check the devices; smctl sr probe shows what is on them', details: { vg: place.vg },
+  return new StorageError('notFound', `There is no volume group ${place.vg} on ${place.devices.join(', ')} (${whatIsOn(found)})`, {
+    ...facts, remedy: 'Check the devices; smctl sr probe shows what is on them', details: { vg: place.vg },
   })
 }
 
@@ -100,7 +103,7 @@ export const readReport = async (ctx: Ctx, place: VgPlace): Promise<Report> => {
     if (!saysNotFound(error)) throw explainLvm(error)
     throw await explainAbsence(ctx, place, error)
   }
-  throw await explainAbsence(ctx, place, undefined)
+  throw await explainAbsence(ctx, place)
 }
 
 export interface Reports {

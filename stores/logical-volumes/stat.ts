@@ -4,6 +4,7 @@ import { StorageError } from '../../core/errors.ts'
 import { formatSize } from '../../core/units.ts'
 import type { LogicalVolume } from '../../host/lvm/parse.ts'
 import { recordOf, type Contents } from './contents.ts'
+import { activatePool } from './recover.ts'
 import { groupTags, type Report } from './report.ts'
 import { contentsOf, type Store } from './store.ts'
 
@@ -52,6 +53,7 @@ export const statOf = (store: Store, ctx: Ctx, told: Told, contents: Contents & 
 }
 
 export const scanOf = async (store: Store, ctx: Ctx, told: Told): Promise<SrContents> => {
+  await activatePool(store, ctx)
   const contents = await contentsOf(store, ctx)
   const vdis = [...contents.vdis.values()].map((found) => recordOf(found, contents.pool))
   return { stat: statOf(store, ctx, told, contents), virtualAllocation: vdis.reduce((sum, vdi) => sum + vdi.size, 0), vdis }

@@ -5,11 +5,11 @@ import { listDevices, needDevice } from '../../host/blkid/inspect.ts'
 import type { BlockDevice } from '../../host/blkid/parse.ts'
 import { listMaps } from '../../host/dm/build.ts'
 import { parseMaps } from '../../host/dm/parse.ts'
-import { listPhysical } from '../../host/lvm/build.ts'
+import { listPhysical, type VgPlace } from '../../host/lvm/build.ts'
 import { explainLvm } from '../../host/lvm/errors.ts'
 import { mapperPrefix } from '../../host/lvm/names.ts'
 import { lastSeen, parsePhysical, type PhysicalVolume, type VolumeGroup } from '../../host/lvm/parse.ts'
-import { srOfGroup } from './report.ts'
+import { explainAbsence, srOfGroup, whatIsOn } from './report.ts'
 
 export interface Survey {
   readonly own: readonly { readonly name: string; readonly device: BlockDevice }[]
@@ -75,17 +75,13 @@ export const refuseForeignMaps = async (ctx: Ctx, group: VolumeGroup): Promise<v
 }
 
 /** What the group stands on, complete and on these devices alone; else an error that names the device at fault. */
-export const groupOn = ({ physical, lastSeen: seen }: Survey, vg: string): { readonly group: VolumeGroup; readonly pvs: readonly PhysicalVolume[] } => {
+export const groupOn = async (ctx: Ctx, { physical, lastSeen: seen }: Survey, at: VgPlace): Promise<{ readonly group: VolumeGroup; readonly pvs: readonly PhysicalVolume[] }> => {
+  const { vg } = at
   const pvs = physical.filter((pv) => pv.group?.name === vg)
   const [first] = pvs
   const stranger = physical.find((pv) => pv.group?.name !== vg)
   const layer = 'store:logical-volumes'
-  if (first?.group === undefined) {
-    const what = physical.map((pv) => `${pv.device}: ${pv.group === undefined ? (pv.uuid === undefined ? 'no physical volume' : 'a physical volume without a group') : `volume group ${pv.group.name}`}`)
-    throw new StorageError('placeMissing', `There is no volume group ${vg} on these devices (${what.join('; ')})`, {
-      layer, field: 'device_config.device', remedy: 'Check the devices; smctl sr probe shows what is on them', details: { vg },
-    })
-  }
+  if (first?.group === undefined) throw await explainAbsence(ctx, at)
   const missing = pvs.find((pv) => pv.missing)
   if (missing !== undefined) {
     const where = missing.uuid === undefined ? undefined : seen(missing.uuid)
@@ -94,7 +90,7 @@ export const groupOn = ({ physical, lastSeen: seen }: Survey, vg: string): { rea
     })
   }
   if (stranger !== undefined) {
-    throw new StorageError('identityMismatch', `${stranger.device} does not belong to volume group ${vg}: it ${stranger.group === undefined ? (stranger.uuid === undefined ? 'carries no physical volume' : 'is a physical volume without a group') : `belongs to ${stranger.group.name}`}`, {
+    throw new StorageError('identityMismatch', `One of the devices does not belong to volume group ${vg}: ${whatIsOn([stranger])}`, {
       layer, field: 'device_config.device', remedy: 'Name exactly the devices of this SR; smctl sr probe shows them', details: { vg, device: stranger.device },
     })
   }

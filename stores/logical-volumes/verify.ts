@@ -5,6 +5,7 @@ import type { VdiUuid } from '../../core/ids.ts'
 import { checkGroup, listPhysical } from '../../host/lvm/build.ts'
 import { parsePhysical } from '../../host/lvm/parse.ts'
 import { recordOf, type Contents } from './contents.ts'
+import { groupTags } from './report.ts'
 import { contentsOf, type Store } from './store.ts'
 
 const finding = (weight: Finding['weight'], where: string, what: string, vdi?: VdiUuid): Finding => ({ weight, where, what, repaired: false, ...(vdi === undefined ? {} : { vdi }) })
@@ -43,6 +44,8 @@ export const verifySr = async (store: Store, ctx: Ctx, vdi: VdiUuid | undefined)
   const contents = await contentsOf(store, ctx)
   const ofVdis = vdiFindings(contents, vdi)
   if (vdi !== undefined) return ofVdis
+  // Its devices leave it one by one.
+  if (groupTags(contents.report.group).state === 'removing') return [...ofVdis, finding('note', store.at.vg, 'The SR is being deleted')]
   const poolState = contents.pool?.attributes.pool
   return [
     ...ofVdis,
@@ -53,9 +56,10 @@ export const verifySr = async (store: Store, ctx: Ctx, vdi: VdiUuid | undefined)
 }
 
 export const orphansOf = async (store: Store, ctx: Ctx): Promise<readonly Orphan[]> => {
-  const { foreign, toWipe, unfinished } = await contentsOf(store, ctx)
+  const { foreign, toWipe, unfinished, halfMade } = await contentsOf(store, ctx)
   return [
     ...foreign.map((volume) => ({ where: `${store.at.vg}/${volume.name}`, bytes: volume.size, why: 'A volume that is none of this SR', collectable: false })),
+    ...halfMade.map((volume) => ({ where: `${store.at.vg}/${volume.name}`, bytes: volume.size, why: 'A VDI whose creation was not finished', collectable: true })),
     ...toWipe.map(({ volume }) => ({ where: `${store.at.vg}/${volume.name}`, bytes: volume.size, why: 'A deleted VDI that waits to be overwritten', collectable: true })),
     ...unfinished.filter(({ present, old }) => !present && !old).map(({ vdi }) => ({ where: `${store.at.vg}/RV-${vdi}`, bytes: 0, why: 'The replacement of a VDI that is gone', collectable: false })),
   ]

@@ -97,7 +97,8 @@ export const zeroBytes = (volume: Volume, disk: Disk, position: number, length: 
   if (!takesWrites(disk)) return
   both(inode, (content) => {
     const end = position + length
-    for (const page of [...content.pages.keys()]) {
+    const pages = Array.from(content.pages.keys())
+    for (const page of pages) {
       const [from, to] = [Math.max(page * pageSize, position), Math.min((page + 1) * pageSize, end)]
       if (from >= to) continue
       if (to - from === pageSize) content.pages.delete(page)
