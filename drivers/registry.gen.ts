@@ -6,5 +6,7 @@ export const builtinDrivers: Readonly<Record<string, () => Promise<Driver>>> = {
   ext: async () => (await import('./ext/driver.ts')).default,
   file: async () => (await import('./file/driver.ts')).default,
   iscsi: async () => (await import('./iscsi/iscsi.driver.ts')).default,
+  lvm: async () => (await import('./lvm/lvm.driver.ts')).default,
+  lvmthin: async () => (await import('./lvm/lvmthin.driver.ts')).default,
   nfs: async () => (await import('./nfs/driver.ts')).default,
 }

@@ -6,7 +6,7 @@ import type { Ctx } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { formatSize, MiB } from '../../core/units.ts'
 import { blkidCommand, findByUuidCommand, lsblkCommand, lsblkTreeCommand, signaturesCommand } from './build.ts'
-import { parseBlkid, parseLsblk, parseLsblkTree, parseSignatures, type BlkidFacts, type BlockDevice } from './parse.ts'
+import { parseBlkid, parseLsblk, parseSignatures, type BlkidFacts, type BlockDevice } from './parse.ts'
 
 type Needs = Pick<Ctx, 'host' | 'signal'>
 
@@ -42,8 +42,11 @@ export const listDevices = async (ctx: Needs): Promise<readonly BlockDevice[]> =
   return leaves.filter((device, index) => leaves.findIndex((other) => other.device === device.device) === index)
 }
 
-/** All devices of this host. */
-export const listDevices = async (ctx: Needs): Promise<readonly BlockDevice[]> => parseLsblkTree((await ctx.host.run(lsblkTreeCommand(), ctx.signal)).stdout)
+/** Every device of this host, once each however many stand below it, with what udev believes to be on it. */
+export const surveyDevices = async (ctx: Needs): Promise<readonly BlockDevice[]> => {
+  const all = parseLsblk((await ctx.host.run(lsblkTreeCommand(), ctx.signal)).stdout).flatMap((device) => [device, ...descendants(device)])
+  return all.filter((device, index) => all.findIndex((other) => other.device === device.device) === index)
+}
 
 /** As `lookUpDevice`; a missing device is placeMissing. */
 export const needDevice = async (ctx: Needs, path: string, field: string): Promise<BlockDevice> => {

@@ -64,21 +64,6 @@ export const parseLsblk = (text: string): readonly BlockDevice[] => {
   }
 }
 
-/** All block devices of the host, each once, however many things stand below it. */
-export const parseLsblkTree = (text: string): readonly BlockDevice[] => {
-  const seen = new Map<string, BlockDevice>()
-  const visit = (device: BlockDevice): void => {
-    seen.set(device.device, device)
-    device.children.forEach(visit)
-  }
-  try {
-    for (const raw of Report.parse(JSON.parse(text)).blockdevices) visit(parseRow(raw))
-  } catch (error) {
-    throw unexpected('lsblk', text, error)
-  }
-  return [...seen.values()]
-}
-
 export interface BlkidFacts {
   /** `ext4`, `LVM2_member`, `crypto_LUKS` ...; absent of a mere partition table. */
   readonly type?: string

@@ -2,7 +2,7 @@
 import type { Candidate, Ctx, DeviceConfig, ProbeResult } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { formatSize, MiB } from '../../core/units.ts'
-import { inspectDevice, listDevices, type DeviceContents } from '../../host/blkid/inspect.ts'
+import { inspectDevice, surveyDevices, type DeviceContents } from '../../host/blkid/inspect.ts'
 import type { BlockDevice } from '../../host/blkid/parse.ts'
 import { stableNames } from '../../host/blkid/stable-names.ts'
 import { listPhysical } from '../../host/lvm/build.ts'
@@ -83,7 +83,7 @@ const lookAt = async (ctx: Ctx, tried: Tried, name: string): Promise<DeviceConte
 export const probeDevices = async (ctx: Ctx, kind: VolumePlace['kind'], devices: readonly string[], rest: DeviceConfig): Promise<ProbeResult> => {
   const tried: Tried = []
   const { run } = ctx.host
-  const all = await noted(tried, 'lsblk', listDevices(ctx), (list) => `${list.length} block devices`)
+  const all = await noted(tried, 'lsblk', surveyDevices(ctx), (list) => `${list.length} block devices`)
   if (all === undefined) return { candidates: [], tried }
   const own = devices.length === 0 ? undefined : await noted(tried, `find ${devices.join(', ')}`, findDevices(ctx, devices), (list) => list.map(({ name, device }) => `${name} is ${device.path}, ${about(device)}`).join('; '))
   if (devices.length > 0 && own === undefined) return { candidates: [], tried }

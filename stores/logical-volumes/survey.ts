@@ -1,7 +1,7 @@
 /** The devices of an SR as this host sees them: the device tree, and the physical volumes on them. */
 import type { Ctx } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
-import { listDevices, needDevice } from '../../host/blkid/inspect.ts'
+import { surveyDevices, needDevice } from '../../host/blkid/inspect.ts'
 import type { BlockDevice } from '../../host/blkid/parse.ts'
 import { listMaps } from '../../host/dm/build.ts'
 import { parseMaps } from '../../host/dm/parse.ts'
@@ -41,7 +41,7 @@ export const findDevices = async (ctx: Ctx, names: readonly string[]): Promise<S
 /** Reads only. placeMissing names a device that is not there. */
 export const survey = async (ctx: Ctx, devices: readonly string[]): Promise<Survey> => {
   const own = await findDevices(ctx, devices)
-  const all = await listDevices(ctx)
+  const all = await surveyDevices(ctx)
   const { stdout, stderr } = await ctx.host.run(listPhysical(devices), ctx.signal).catch((error: unknown) => {
     throw explainLvm(error)
   })
