@@ -13,7 +13,7 @@ import { probeWith, tools } from './describe.ts'
 
 type Dconf = z.output<typeof thinKeys>
 
-const placeOf = (dconf: Dconf): VolumePlace => ({ devices: devicesOf(dconf.device), kind: 'thin', discard: dconf.discard === 'yes', wipe: 'head' })
+const placeOf = (dconf: Dconf): VolumePlace => ({ devices: devicesOf(dconf.device), kind: 'thin', discard: dconf.discard === 'yes', wipe: 'head', errorWhenFull: dconf.errorwhenfull === 'yes' })
 
 const poolOf = ({ errorwhenfull, metadatasize }: Dconf) => {
   const bytes = metadatasize === undefined ? undefined : parseSize(metadatasize)

@@ -39,7 +39,7 @@ const vgColumns = 'vg_name,vg_uuid,vg_tags,vg_size,vg_free,vg_extent_size,vg_mis
 
 /** Every volume with what is known of its group on each row: one process for a scan. No rows: the group has no volumes. */
 export const listVolumes = ({ vg, devices }: VgPlace): Command =>
-  report('lvs', devices, `lv_uuid,lv_name,lv_attr,lv_size,lv_tags,pool_lv,data_percent,metadata_percent,lv_health_status,${vgColumns}`, [vg])
+  report('lvs', devices, `lv_uuid,lv_name,lv_attr,lv_size,lv_tags,pool_lv,data_percent,metadata_percent,lv_health_status,lv_when_full,${vgColumns}`, [vg])
 
 export const listGroup = ({ vg, devices }: VgPlace): Command => report('vgs', devices, vgColumns, [vg])
 
@@ -119,6 +119,10 @@ export const createPool = ({ vg, devices }: VgPlace, { name, bytes, metadataByte
     ...(metadataBytes === undefined ? [] : ['--poolmetadatasize', `${metadataBytes}b`]),
     '--zero', 'y', '--discards', passDiscards ? 'passdown' : 'nopassdown', '--name', name, vg,
   ], `activation{error_when_full=${errorWhenFull ? 1 : 0}}`)
+
+/** Whether writers get ENOSPC at once when the pool is full, or wait for room. */
+export const setWhenFull = ({ vg, devices }: VgPlace, pool: string, fails: boolean): Command =>
+  change('lvchange', devices, ['--errorwhenfull', fails ? 'y' : 'n', `${vg}/${pool}`])
 
 /** The pool takes all that is free in the group. */
 export const growPool = ({ vg, devices }: VgPlace, pool: string): Command => change('lvextend', devices, ['--extents', '+100%FREE', `${vg}/${pool}`])

@@ -27,6 +27,8 @@ export interface LogicalVolume {
   readonly metadataUsed?: number
   /** In LVM's words: partial, failed, out_of_data ... */
   readonly health?: string
+  /** Of a pool: whether writers get an error when it is full, or wait. */
+  readonly whenFull?: 'error' | 'queue'
 }
 
 export interface PhysicalVolume {
@@ -110,6 +112,7 @@ const volumeOf = (row: Row): LogicalVolume => {
     attributes,
     size: bytesOf(row, 'lv_size'),
     tags: tagsOf(row, 'lv_tags'),
+    ...(row['lv_when_full'] === 'error' || row['lv_when_full'] === 'queue' ? { whenFull: row['lv_when_full'] } : {}),
     ...present({ pool: textOf(row, 'pool_lv'), dataUsed: partOf(row, 'data_percent'), metadataUsed: partOf(row, 'metadata_percent'), health: textOf(row, 'lv_health_status') }),
   }
 }
@@ -127,11 +130,12 @@ export interface VolumeReport {
 //               "lv": [
 //                   {"lv_uuid":"f1KWIE-KWpV-W5TP-KIap-e3Nn-fTbj-M6oUqA", "lv_name":"LV-98de866e-b035-4b1a-a571-613bff542b89",
 //                    "lv_attr":"Vwi---tz--", "lv_size":"209715200", "lv_tags":"sm.name=x", "pool_lv":"pool", "data_percent":"",
-//                    "metadata_percent":"", "lv_health_status":"", "vg_name":"VG_XenStorage-87b8646b-b800-9500-cb7b-af3b74e02f5c",
+//                    "metadata_percent":"", "lv_health_status":"", "lv_when_full":"", "vg_name":"VG_XenStorage-87b8646b-b800-9500-cb7b-af3b74e02f5c",
 //                    "vg_uuid":"cyZPd8-onUP-MMBN-egoZ-XZun-fKRM-24x0TV", "vg_tags":"sm.state=preparing", "vg_size":"2130706432",
 //                    "vg_free":"0", "vg_extent_size":"4194304", "vg_missing_pv_count":"0", "vg_autoactivation":""},
 //                   {"lv_uuid":"Ebbkc2-K9AC-Xl30-NL6Z-gpeH-lDTn-I1HnJS", "lv_name":"pool", "lv_attr":"twi-aotzD-", "lv_size":"2122317824",
-//                    "lv_tags":"", "pool_lv":"", "data_percent":"100.00", "metadata_percent":"23.93", "lv_health_status":"out_of_data", ...}
+//                    "lv_tags":"", "pool_lv":"", "data_percent":"100.00", "metadata_percent":"23.93", "lv_health_status":"out_of_data",
+//                    "lv_when_full":"error", ...}
 //               ]
 //           }
 //       ]

@@ -3,7 +3,7 @@ import type { Ctx } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { listMaps, removeMap } from '../../host/dm/build.ts'
 import { parseMaps, type DeviceMap } from '../../host/dm/parse.ts'
-import { activateVolume, deactivateGroup, forbidAutoactivation, growPhysical, growPool, type VgPlace } from '../../host/lvm/build.ts'
+import { activateVolume, deactivateGroup, forbidAutoactivation, growPhysical, growPool, setWhenFull, type VgPlace } from '../../host/lvm/build.ts'
 import { mapperPrefix } from '../../host/lvm/names.ts'
 import type { PhysicalVolume, VolumeGroup } from '../../host/lvm/parse.ts'
 import { makeChange } from './change.ts'
@@ -63,15 +63,19 @@ export const attachGroup = async (ctx: Ctx, place: VolumePlace): Promise<void> =
     ctx.log.info({ device: pv.device, from: pv.size, to: possible }, 'the device has grown: its physical volume takes all of it')
     await makeChange(ctx, { command: growPhysical(at, pv.device), what: `grow the physical volume on ${pv.device}`, done: (report) => report.group.size >= group.size + possible - pv.size }, again)
   }
-  if (place.kind === 'thin') await readyPool(ctx, at, again)
+  if (place.kind === 'thin') await readyPool(ctx, at, place, again)
 }
 
-/** Activates the pool, so that its use can be told, and lets one that was made to take everything take what is new. */
-const readyPool = async (ctx: Ctx, at: VgPlace, again: () => Promise<Report>): Promise<void> => {
+/** Lets a pool that was made to take everything take what is new, sets what happens when it is full, and activates it, so that its use can be told. */
+const readyPool = async (ctx: Ctx, at: VgPlace, place: VolumePlace, again: () => Promise<Report>): Promise<void> => {
   let report = await again()
   const pool = sortOut(report).pool
   if (groupTags(report.group).growing && report.group.free > 0 && pool !== undefined) {
     report = await makeChange(ctx, { command: growPool(at, poolName), what: 'grow the thin pool', done: (after) => (sortOut(after).pool?.size ?? 0) > pool.size }, again)
+  }
+  const whenFull = place.errorWhenFull === undefined ? pool?.whenFull : place.errorWhenFull ? 'error' : 'queue'
+  if (pool?.whenFull !== undefined && whenFull !== pool.whenFull) {
+    report = await makeChange(ctx, { command: setWhenFull(at, poolName, whenFull === 'error'), what: 'set what happens when the thin pool is full', done: (after) => sortOut(after).pool?.whenFull === whenFull }, again)
   }
   if (isActive(report, poolName)) return
   await makeChange(ctx, { command: activateVolume(at, poolName), what: 'activate the thin pool', done: (after) => isActive(after, poolName) }, again)

@@ -10,6 +10,8 @@ export interface VolumePlace {
   readonly kind: 'thick' | 'thin'
   /** Tells the devices below when space becomes free. */
   readonly discard: boolean
+  /** thin: when the pool is full, writes fail at once; else they wait for room. */
+  readonly errorWhenFull?: boolean
   /** thick: what is done about old content. head: the first MiB of a new VDI is zeroed. full: also all of a deleted one. */
   readonly wipe: 'head' | 'full'
 }

@@ -129,7 +129,7 @@ export const reidentifyGroup = async (ctx: Ctx, place: VolumePlace, original: Sr
   const store: Store = { place, at, reports, change: createChanges(reports) }
   await recoverReverts(store, ctx, undefined)
 
-  const steps = [...sortOut(await read()).vdis.values()].map((found) => stepFor(ctx, found))
+  const steps = [...sortOut(await read()).vdis.values()].map((found) => stepFor(ctx, found)).sort((a, b) => (a.original < b.original ? -1 : 1))
   for (const [index, { volume, name, add, remove }] of steps.entries()) {
     ctx.signal.throwIfAborted()
     if (add.length + remove.length > 0) await runNow(ctx, changeVolumeTags(at, volume, add, remove))

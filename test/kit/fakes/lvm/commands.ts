@@ -5,7 +5,7 @@ import {
   allocate, chunkSize, commit, extentSize, findGroups, findPvs, freeExtents, newUuid, sizeOf, usedChunks, type FoundGroup, type ModelGroup, type ModelVolume,
 } from './groups.ts'
 import { readArguments, type Arguments } from './options.ts'
-import { activateNode, deactivateNode, findDisk, renewNode, type LvmState } from './state.ts'
+import { activateNode, deactivateNode, findDisk, keyOf, renewNode, type LvmState } from './state.ts'
 
 class Refusal extends Error {}
 const refuse = (text: string): never => {
@@ -67,19 +67,19 @@ const makeActive = (state: LvmState, found: FoundGroup, lv: ModelVolume): void =
   if (lv.kind === 'thin') {
     const pool = volumeNamed(group, lv.pool ?? '')
     // The hidden layer below: the pool's own node is not made for it.
-    if (!state.active.has(pool.uuid) && !state.active.has(`${pool.uuid}-tpool`)) {
+    if (!state.active.has(keyOf(group.uuid, pool.uuid)) && !state.active.has(keyOf(group.uuid, `${pool.uuid}-tpool`))) {
       activateNode(state, { vg: group.name, vgUuid: group.uuid, name: `${pool.name}-tpool`, uuid: `${pool.uuid}-tpool`, size: pool.size, hasNode: false, readOnly: false, open: 0, suspended: false })
     }
   }
-  if (state.active.has(lv.uuid)) return
+  if (state.active.has(keyOf(group.uuid, lv.uuid))) return
   activateNode(state, { vg: group.name, vgUuid: group.uuid, name: lv.name, uuid: lv.uuid, size: lv.size, hasNode: lv.kind !== 'pool', readOnly: !lv.writable, open: 0, suspended: false })
 }
 
 const makeInactive = (state: LvmState, group: ModelGroup, lv: ModelVolume): void => {
-  if ((state.active.get(lv.uuid)?.open ?? 0) > 0) refuse(`  Logical volume ${group.name}/${lv.name} in use.`)
-  deactivateNode(state, lv.uuid)
+  if ((state.active.get(keyOf(group.uuid, lv.uuid))?.open ?? 0) > 0) refuse(`  Logical volume ${group.name}/${lv.name} in use.`)
+  deactivateNode(state, keyOf(group.uuid, lv.uuid))
   for (const pool of group.lvs.filter(({ kind }) => kind === 'pool')) {
-    if (!group.lvs.some((other) => other.pool === pool.name && state.active.has(other.uuid))) deactivateNode(state, `${pool.uuid}-tpool`)
+    if (!group.lvs.some((other) => other.pool === pool.name && state.active.has(keyOf(group.uuid, other.uuid)))) deactivateNode(state, keyOf(group.uuid, `${pool.uuid}-tpool`))
   }
 }
 
@@ -144,7 +144,7 @@ const lvrename: Verb = (state, args) => {
   if (found.group.lvs.some((one) => one.name === to)) refuse(`  Logical volume "${to}" already exists in volume group "${vg}"`)
   lv.name = to
   commit(state.root, found)
-  const active = state.active.get(lv.uuid)
+  const active = state.active.get(keyOf(found.group.uuid, lv.uuid))
   if (active !== undefined) renewNode(state, active, { name: to })
   return answer('')
 }
@@ -160,7 +160,7 @@ const lvextend: Verb = (state, args) => {
   if (lv.kind !== 'thin') lv.segments.push(...(allocate(group, more) ?? refuse(`  Insufficient free space: ${more} extents needed, but only ${freeExtents(group)} available`)))
   lv.size = extents * extentSize
   commit(state.root, found)
-  const active = state.active.get(lv.uuid)
+  const active = state.active.get(keyOf(found.group.uuid, lv.uuid))
   if (active !== undefined) renewNode(state, active, { size: lv.size })
   return answer('')
 }
@@ -174,6 +174,7 @@ const lvchange: Verb = (state, args) => {
   else {
     complete(found)
     lv.tags = changeTags(lv.tags, args)
+    if (args.has('--errorwhenfull')) lv.whenFull = args.value('--errorwhenfull') === 'y' ? 'error' : 'queue'
     commit(state.root, found)
   }
   return answer('')
@@ -183,7 +184,7 @@ const vgchange: Verb = (state, args) => {
   const found = groupNamed(state, args, args.operands[0] ?? '')
   const { group } = found
   if (args.value('--activate') === 'n') {
-    const open = group.lvs.find((lv) => (state.active.get(lv.uuid)?.open ?? 0) > 0)
+    const open = group.lvs.find((lv) => (state.active.get(keyOf(group.uuid, lv.uuid))?.open ?? 0) > 0)
     if (open !== undefined) refuse(`  Logical volume ${group.name}/${open.name} in use.\n  Can't deactivate volume group "${group.name}" with 1 open logical volume(s)`)
     for (const lv of group.lvs) makeInactive(state, group, lv)
     return answer('')
@@ -258,7 +259,7 @@ const vgck: Verb = (state, args) => {
 const percent = (part: number): string => (part * 100).toFixed(2)
 
 const attributesOf = (state: LvmState, found: FoundGroup, lv: ModelVolume): string => {
-  const active = state.active.get(lv.uuid)
+  const active = state.active.get(keyOf(found.group.uuid, lv.uuid))
   const isOut = lv.kind === 'pool' && active !== undefined && poolFull(found.group, lv)
   return [
     { linear: '-', pool: 't', thin: 'V' }[lv.kind], lv.writable ? 'w' : 'r', 'i', '-',
@@ -274,7 +275,7 @@ const vgRow = ({ group, missing }: FoundGroup): Record<string, string> => ({
 })
 
 const lvRow = (state: LvmState, found: FoundGroup, lv: ModelVolume): Record<string, string> => {
-  const active = state.active.has(lv.uuid)
+  const active = state.active.has(keyOf(found.group.uuid, lv.uuid))
   const used = lv.kind === 'pool' ? usedChunks(found.group, lv.name).size : Object.keys(lv.map ?? {}).length
   return {
     ...vgRow(found),
@@ -337,7 +338,7 @@ const verbs: Readonly<Record<string, readonly [Verb, readonly string[], readonly
   lvremove: [lvremove, [], ['--force']],
   lvrename: [lvrename, [], []],
   lvextend: [lvextend, ['--size', '--extents'], []],
-  lvchange: [lvchange, ['--activate', '--addtag', '--deltag'], ['--ignoreactivationskip']],
+  lvchange: [lvchange, ['--activate', '--addtag', '--deltag', '--errorwhenfull'], ['--ignoreactivationskip']],
   vgchange: [vgchange, ['--activate', '--addtag', '--deltag', '--setautoactivation'], []],
   pvcreate: [pvcreate, ['--uuid', '--metadatasize'], ['--norestorefile']],
   vgcreate: [vgcreate, ['--setautoactivation', '--addtag'], []],

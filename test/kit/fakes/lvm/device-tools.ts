@@ -5,7 +5,7 @@ import { diskInode, nodeAt, readBytes, signatureOf, zeroBytes, DiskError, type D
 import { extentSize, findGroups, sizeOf } from './groups.ts'
 import { answer } from './commands.ts'
 import { readArguments } from './options.ts'
-import { byIdPath, deactivateNode, findActive, findDisk, mapperNameOf, type ActiveVolume, type LvmState } from './state.ts'
+import { byIdPath, deactivateNode, findActive, findDisk, keyOf, mapperNameOf, type ActiveVolume, type LvmState } from './state.ts'
 
 const minorOf = (state: LvmState, disk: Disk): string => `254:${state.disks.indexOf(disk) * 16}`
 
@@ -17,7 +17,7 @@ const standingOn = (state: LvmState, disk: Disk): readonly ActiveVolume[] =>
     const here = [...found.disks.values()].find((pv) => pv.disk === disk)
     if (here === undefined) return []
     return found.group.lvs.flatMap((lv) => {
-      const active = state.active.get(lv.uuid)
+      const active = state.active.get(keyOf(found.group.uuid, lv.uuid))
       const segments = lv.kind === 'thin' ? found.group.lvs.find(({ name }) => name === lv.pool)?.segments ?? [] : lv.segments
       return active !== undefined && segments.some(({ pv }) => pv === here.label.pv) ? [active] : []
     })
@@ -36,8 +36,8 @@ const lsblk = (state: LvmState, argv: readonly string[]): RunResult => {
   const args = readArguments('lsblk', argv, ['--output'], ['--json', '--bytes', '--paths'])
   const columns = (args.value('--output') ?? '').split(',')
   const volumeRow = (active: ActiveVolume): object => blockRow(columns, {
-    'name': `/dev/mapper/${mapperNameOf(active)}`, 'kname': `/dev/dm-${[...state.active.keys()].indexOf(active.uuid)}`, 'path': `/dev/mapper/${mapperNameOf(active)}`,
-    'maj:min': `253:${[...state.active.keys()].indexOf(active.uuid)}`, 'type': 'lvm', 'size': active.size, 'ro': active.readOnly, 'mountpoints': [null], 'fstype': null, 'uuid': null, 'model': null, 'serial': null,
+    'name': `/dev/mapper/${mapperNameOf(active)}`, 'kname': `/dev/dm-${[...state.active.values()].indexOf(active)}`, 'path': `/dev/mapper/${mapperNameOf(active)}`,
+    'maj:min': `253:${[...state.active.values()].indexOf(active)}`, 'type': 'lvm', 'size': active.size, 'ro': active.readOnly, 'mountpoints': [null], 'fstype': null, 'uuid': null, 'model': null, 'serial': null,
   }, [])
   const diskRow = (disk: Disk): object => {
     const believed = disk.ailment === 'fails' ? undefined : signatureOf(state.root, disk)
@@ -155,7 +155,7 @@ const dmsetup = (state: LvmState, argv: readonly string[]): RunResult => {
   if (verb === 'resume') active.suspended = false
   else if (verb === 'remove') {
     if (active.open > 0) return answer('', `device-mapper: remove ioctl on ${mapperNameOf(active)}  failed: Device or resource busy\nCommand failed.\n`, 1)
-    deactivateNode(state, active.uuid)
+    deactivateNode(state, keyOf(active.vgUuid, active.uuid))
   } else throw new Error(`the model of dmsetup does not know ${verb ?? ''}`)
   return answer('')
 }

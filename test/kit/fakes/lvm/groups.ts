@@ -23,7 +23,7 @@ export interface ModelVolume {
   size: number
   segments: Segment[]
   /** Of a pool. */
-  readonly whenFull?: 'error' | 'queue'
+  whenFull?: 'error' | 'queue'
   metadataBytes?: number
   /** Of a thin volume: its chunks -> chunks of the pool. */
   map?: Record<string, number>
@@ -152,18 +152,21 @@ export const usedChunks = (group: ModelGroup, pool: string): Set<number> =>
 export class VolumePages extends Map<number, Uint8Array> {
   readonly #volume: Volume
   readonly #disks: () => readonly Disk[]
+  readonly #vg: string
   readonly #lv: string
 
-  constructor(volume: Volume, disks: () => readonly Disk[], lvUuid: string) {
+  /** A copied group has volumes of the same uuids: both are needed to tell one. */
+  constructor(volume: Volume, disks: () => readonly Disk[], vgUuid: string, lvUuid: string) {
     super()
     this.#volume = volume
     this.#disks = disks
+    this.#vg = vgUuid
     this.#lv = lvUuid
   }
 
   #find(): { found: FoundGroup; lv: ModelVolume } {
     for (const found of findGroups(this.#volume, this.#disks())) {
-      const lv = found.group.lvs.find(({ uuid }) => uuid === this.#lv)
+      const lv = found.group.uuid === this.#vg ? found.group.lvs.find(({ uuid }) => uuid === this.#lv) : undefined
       if (lv !== undefined) return { found, lv }
     }
     throw systemError('EIO', { call: 'io', target: this.#lv })

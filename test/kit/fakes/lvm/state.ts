@@ -1,6 +1,7 @@
 /** What the model of LVM holds besides its disks: what the kernel of the host has active. */
 import { addInode, assign, change, syncContent, syncNames, type Volume } from '../../model/volume.ts'
-import { directoryAt, nodeAt, setNode, type Disk } from './disks.ts'
+import { systemError } from '../../model/process.ts'
+import { directoryAt, nodeAt, setNode, type Ailment, type Disk } from './disks.ts'
 import { VolumePages } from './groups.ts'
 
 export interface ActiveVolume {
@@ -20,10 +21,14 @@ export interface LvmState {
   /** The root of the host: its /dev. */
   readonly root: Volume
   readonly disks: Disk[]
+  /** By `keyOf`. */
   readonly active: Map<string, ActiveVolume>
   /** Tools that are not installed. */
   readonly missingTools: Set<string>
 }
+
+/** The kernel knows a volume by the uuids of its group and its own. */
+export const keyOf = (vgUuid: string, lvUuid: string): string => `${vgUuid}/${lvUuid}`
 
 export const byIdPath = (disk: Disk): string => `/dev/disk/by-id/virtio-${disk.serial}`
 
@@ -37,12 +42,12 @@ export const findActive = (state: LvmState, path: string): ActiveVolume | undefi
 
 const link = (state: LvmState, active: ActiveVolume): void => {
   const inode = addInode(state.root, 'block', 0)
-  const content = { length: active.size, pages: new VolumePages(state.root, () => state.disks.filter((disk) => disk.pulled === undefined), active.uuid) }
+  const content = { length: active.size, pages: new VolumePages(state.root, () => state.disks.filter((disk) => disk.pulled === undefined), active.vgUuid, active.uuid) }
   setNode(state.root, `/dev/${active.vg}/${active.name}`, { ...inode, content })
 }
 
 export const activateNode = (state: LvmState, active: ActiveVolume): void => {
-  state.active.set(active.uuid, active)
+  state.active.set(keyOf(active.vgUuid, active.uuid), active)
   if (active.hasNode) link(state, active)
 }
 
@@ -56,15 +61,15 @@ const dropNode = (root: Volume, vg: string, name: string): void => {
   }
 }
 
-export const deactivateNode = (state: LvmState, uuid: string): void => {
-  const active = state.active.get(uuid)
-  state.active.delete(uuid)
+export const deactivateNode = (state: LvmState, key: string): void => {
+  const active = state.active.get(key)
+  state.active.delete(key)
   if (active?.hasNode === true) dropNode(state.root, active.vg, active.name)
 }
 
 /** A grown volume that is active gets a longer node; a renamed one another. */
 export const renewNode = (state: LvmState, before: ActiveVolume, after: Partial<Pick<ActiveVolume, 'vg' | 'vgUuid' | 'name' | 'size'>>): void => {
-  deactivateNode(state, before.uuid)
+  deactivateNode(state, keyOf(before.vgUuid, before.uuid))
   activateNode(state, { ...before, ...after })
 }
 
@@ -87,6 +92,26 @@ export const plug = (state: LvmState, disk: Disk, there: boolean): void => {
     disk.pulled = node
     setNode(state.root, disk.path, undefined)
   }
+}
+
+class UnreadablePages extends Map<number, Uint8Array> {
+  readonly #path: string
+
+  constructor(path: string) {
+    super()
+    this.#path = path
+  }
+
+  override get(): never {
+    throw systemError('EIO', { call: 'read', target: this.#path })
+  }
+}
+
+/** A disk that fails does so for whoever reads it, through LVM or past it. */
+export const sicken = (state: LvmState, disk: Disk, ailment: Ailment): void => {
+  disk.ailment = ailment
+  const node = nodeAt(state.root, disk.path)
+  if (ailment === 'fails' && node !== undefined) setNode(state.root, disk.path, { ...node, content: { length: node.content.length, pages: new UnreadablePages(disk.path) } })
 }
 
 /** Copies one disk's bytes over another's, as an array's clone does. */
