@@ -12,12 +12,12 @@ import { layer } from './wire.ts'
 /** 2040 GiB is the most that fits below 2 TiB of file together with bitmaps and gaps. */
 export const limits = { minSize: 2 * MiB, maxSize: 2040 * GiB, sizeStep: 2 * MiB } as const
 
-/** What a new size must be; `step` is smaller when an image that others made is grown. */
+/** What a new size must be; `step` is a sector where an image that others made is grown, or gets a child of its size. */
 export const checkSize = (size: number, step: number): void => {
-  if (Number.isSafeInteger(size) && size >= limits.minSize && size <= limits.maxSize && size % step === 0) return
-  throw new StorageError('sizeOutOfRange', `A VHD cannot have ${size} bytes: it must be a multiple of ${formatSize(step)} from ${formatSize(limits.minSize)} to ${limits.maxSize / GiB} GiB`, {
+  if (Number.isSafeInteger(size) && size >= Math.min(step, limits.minSize) && size <= limits.maxSize && size % step === 0) return
+  throw new StorageError('sizeOutOfRange', `A VHD cannot have ${size} bytes: it must be a multiple of ${formatSize(step)} up to ${limits.maxSize / GiB} GiB`, {
     field: 'size', layer, remedy: 'Choose another size, or another image format for larger disks',
-    details: { size, minimum: limits.minSize, maximum: limits.maxSize, step },
+    details: { size, maximum: limits.maxSize, step },
   })
 }
 
@@ -27,7 +27,7 @@ export const checkId = (id: string): void => {
 }
 
 export const checkNewImage = (image: NewImage): void => {
-  checkSize(image.size, limits.sizeStep)
+  checkSize(image.size, image.parent === undefined ? limits.sizeStep : sectorSize)
   checkId(image.id)
   if (image.parent !== undefined) {
     checkId(image.parent.id)
