@@ -229,7 +229,7 @@ const isStale = (): boolean => {
   if (!existsSync(meta) || !existsSync(cacheOf(dist))) return true
   const built = statSync(meta).mtimeMs
   const { inputs } = JSON.parse(readFileSync(meta, 'utf8')) as Metafile
-  const sources = [...Object.keys(inputs), ...Object.values(executables).map(({ source }) => source), ...Object.values(libraries), 'scripts/build.ts', 'scripts/entries.ts', 'package-lock.json']
+  const sources = [...Object.keys(inputs).filter((input) => !input.startsWith('lazy:')), ...Object.values(executables).map(({ source }) => source), ...Object.values(libraries), 'scripts/build.ts', 'scripts/entries.ts', 'package-lock.json']
   return sources.some((source) => (statSync(join(root, source), { throwIfNoEntry: false })?.mtimeMs ?? Infinity) > built)
 }
 
