@@ -183,6 +183,26 @@ const remedyOfKind: Partial<Record<ErrorKind, string>> = {
 export const isSystemError = (error: unknown): error is NodeJS.ErrnoException & { readonly code: string } =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' && 'syscall' in error
 
+/** Linux error numbers that Node has no name for: it calls them "Unknown system error -116". */
+const unnamed: Readonly<Record<string, readonly [code: string, says: string]>> = {
+  37: ['ENOLCK', 'no record locks available'],
+  61: ['ENODATA', 'no data available'],
+  116: ['ESTALE', 'stale file handle'],
+  117: ['EUCLEAN', 'the structure of the file system needs cleaning'],
+  122: ['EDQUOT', 'disk quota exceeded'],
+  123: ['ENOMEDIUM', 'no medium found'],
+}
+
+const unnamedPattern = /Unknown system error -(\d+)/g
+
+/** The error code by its name, also where Node only has the number. */
+export const systemCode = (error: { readonly code: string }): string =>
+  error.code.replace(unnamedPattern, (text, number: string) => unnamed[number]?.[0] ?? text)
+
+/** Its sentence, with the name in place of the number. */
+export const systemMessage = (error: Error): string =>
+  error.message.replace(/^(Unknown system error -\d+: )(?=Unknown)/, '').replace(unnamedPattern, (text, number: string) => unnamed[number]?.join(': ') ?? text)
+
 /** Turns whatever was thrown into a StorageError; `layer` says who was at work. An unknown throw is a bug of ours. */
 export const toStorageError = (error: unknown, layer: string): StorageError => {
   if (error instanceof StorageError) return error
@@ -190,9 +210,9 @@ export const toStorageError = (error: unknown, layer: string): StorageError => {
     return new StorageError('cancelled', 'The operation was cancelled', { layer, cause: error, mayHaveChanged: true })
   }
   if (isSystemError(error)) {
-    const kind = kindOfSystemCode[error.code] ?? 'ioError'
+    const kind = kindOfSystemCode[systemCode(error)] ?? 'ioError'
     const remedy = remedyOfKind[kind]
-    return new StorageError(kind, error.message, { layer, cause: error, ...(remedy === undefined ? {} : { remedy }) })
+    return new StorageError(kind, systemMessage(error), { layer, cause: error, ...(remedy === undefined ? {} : { remedy }) })
   }
   const message = error instanceof Error ? error.message : String(error)
   return new StorageError('driverBug', `Unexpected failure: ${message}`, {

@@ -41,7 +41,8 @@ const tryLock = (fd: number, offset: number, exclusive: boolean): boolean => {
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false
-    throw error
+    // A system error as Node's own calls throw it, so that others know it for one.
+    throw Object.assign(error as Error, { syscall: 'fcntl' })
   }
 }
 

@@ -1,5 +1,5 @@
 /** Failures on their way through the pipe: what was a StorageError or a system error on one side is one on the other. */
-import { errorFromReport, isSystemError, reportError, StorageError, type ErrorReport } from '../../core/errors.ts'
+import { errorFromReport, isSystemError, reportError, StorageError, systemCode, systemMessage, type ErrorReport } from '../../core/errors.ts'
 
 type WireError =
   | { readonly report: ErrorReport }
@@ -8,7 +8,7 @@ type WireError =
 
 export const errorToWire = (error: unknown): WireError => {
   if (error instanceof StorageError) return { report: reportError(error) }
-  if (isSystemError(error)) return { system: { code: error.code, syscall: error.syscall ?? '', message: error.message } }
+  if (isSystemError(error)) return { system: { code: systemCode(error), syscall: error.syscall ?? '', message: systemMessage(error) } }
   return { other: error instanceof Error ? (error.stack ?? error.message) : String(error) }
 }
 

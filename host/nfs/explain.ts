@@ -1,5 +1,5 @@
 /** What failures of NFS mean and what to do about them, on this host or on the server. */
-import { isSystemError, StorageError, type ErrorKind } from '../../core/errors.ts'
+import { isSystemError, StorageError, systemCode, systemMessage, type ErrorKind } from '../../core/errors.ts'
 
 const layer = 'host:nfs'
 
@@ -43,7 +43,7 @@ export const explainMountFailure = (error: unknown, place: NfsPlace): unknown =>
   return error
 }
 
-export const isStale = (error: unknown): boolean => isSystemError(error) ? error.code === 'ESTALE' : error instanceof StorageError && isStale(error.facts.cause)
+export const isStale = (error: unknown): boolean => isSystemError(error) ? systemCode(error) === 'ESTALE' : error instanceof StorageError && isStale(error.facts.cause)
 
 /** What errno means when it comes from files on NFS, where it often means something else than on a disk. */
 const fileFailures: Readonly<Record<string, (place: NfsPlace) => Meaning>> = {
@@ -61,6 +61,6 @@ const fileFailures: Readonly<Record<string, (place: NfsPlace) => Meaning>> = {
 /** For the file port: a system error in the words of NFS, anything else as it is. */
 export const explainFileFailure = (place: NfsPlace) => (error: unknown): unknown => {
   if (!isSystemError(error)) return error
-  const meaning = fileFailures[error.code]?.(place)
-  return meaning === undefined ? error : new StorageError(meaning.kind, `${meaning.says}: ${error.message}`, { layer, cause: error, remedy: meaning.remedy, details: { server: place.server, path: place.path, code: error.code } })
+  const meaning = fileFailures[systemCode(error)]?.(place)
+  return meaning === undefined ? error : new StorageError(meaning.kind, `${meaning.says}: ${systemMessage(error)}`, { layer, cause: error, remedy: meaning.remedy, details: { server: place.server, path: place.path, code: systemCode(error) } })
 }
