@@ -83,7 +83,7 @@ const lookInto = async (ctx: Ctx, dconf: NfsDconf, given: DeviceConfig): Promise
 
 export const probe = async (ctx: Ctx, partial: DeviceConfig): Promise<ProbeResult> => {
   if (partial['server'] === undefined) {
-    return { candidates: [{ deviceConfig: { ...partial }, complete: false, found: 'unknown', says: 'Give server, the NFS server to look at' }], tried: [] }
+    return { candidates: [{ deviceConfig: { ...partial }, complete: false, found: 'unknown', says: 'Give server, the NFS server to look at' }], tried: [{ step: 'look for a server', said: 'none was given' }] }
   }
   if (partial['serverpath'] === undefined) return listExports(ctx, parseDconf('nfs', NfsServerOnly, partial), partial)
   return lookInto(ctx, parseDconf('nfs', NfsDconf, partial), partial)

@@ -8,11 +8,11 @@ import { errorsMet } from '../../host/ext/health.ts'
 import { clearIntent, readIntent } from '../../host/ext/intent.ts'
 import { mountedThere } from '../../host/mount/mount.ts'
 import type { Mount } from '../../host/mount/mountinfo.ts'
-import { openImageStore, type ImageSr } from '../../stores/image-files/open.ts'
-import { attachImageStore } from '../../stores/image-files/prepare.ts'
-import { explainFailures } from '../../stores/image-files/explain.ts'
+import { openImageStore, type ImageSr } from '../image-files/open.ts'
+import { attachImageStore } from '../image-files/prepare.ts'
+import { explainFailures } from '../image-files/explain.ts'
 import { finishRemoval } from './prepare.ts'
-import { findDevice, isExt4, layer, mountDevice, needUnused, placeOf, targetOf, unmount, type ExtDconf } from './reach.ts'
+import { findDevice, isExt4, layer, mountDevice, needUnused, placeOf, targetOf, unmount, type ExtPlace } from './place.ts'
 
 /** After an error the file system refuses every write until it has been checked: attaching it anew does that. */
 const unwell = (ctx: Ctx, errors: number, cause?: unknown): StorageError =>
@@ -31,25 +31,25 @@ const dropRecord = async (ctx: Ctx, device: BlockDevice): Promise<void> => {
   await clearIntent(ctx, device)
 }
 
-const sameAsNamed = async (ctx: Ctx, device: BlockDevice, { device: path }: ExtDconf): Promise<void> => {
+const sameAsNamed = async (ctx: Ctx, device: BlockDevice, { device: path }: ExtPlace): Promise<void> => {
   const named = await lookUpDevice(ctx, path)
-  if (named?.device !== device.device) ctx.log.warn({ named: path, found: device.path }, 'the SR is on another device than the one its device_config names; it is told by its uuid')
+  if (named?.device !== device.device) ctx.log.warn({ named: path, found: device.path }, 'the SR is on another device than the one that was named; it is told by its uuid')
 }
 
 /**
  * sr_attach. Steps: 1. the one device with the SR's uuid; 2. its journal replayed; 3. mounted, by the numbers of that device;
  * 4. enlarged if the device was; 5. the identity file proves the SR. A failure after 3 unmounts; a crash is finished by a repeat.
  */
-export const attach = async (ctx: Ctx, dconf: ExtDconf): Promise<void> => {
+export const attachExt = async (ctx: Ctx, place: ExtPlace): Promise<void> => {
   const mounted = await mountedThere(ctx, targetOf(ctx), isExt4)
   if (mounted !== undefined) {
     await needWell(ctx, mounted)
     return attachImageStore(ctx, placeOf(ctx))
   }
-  await finishRemoval(ctx, dconf)
-  const device = await findDevice(ctx, dconf)
-  await sameAsNamed(ctx, device, dconf)
-  needUnused(device)
+  await finishRemoval(ctx, place)
+  const device = await findDevice(ctx, place)
+  await sameAsNamed(ctx, device, place)
+  needUnused(device, place)
   if (!device.readOnly) await checkFileSystem(ctx, device)
   const superblock = await readSuperblock(ctx, device)
   await mountDevice(ctx, device, targetOf(ctx))
@@ -63,7 +63,7 @@ export const attach = async (ctx: Ctx, dconf: ExtDconf): Promise<void> => {
   }
 }
 
-export const open = async (ctx: Ctx): Promise<ImageSr> => {
+export const openExt = async (ctx: Ctx): Promise<ImageSr> => {
   const target = targetOf(ctx)
   const mount = await mountedThere(ctx, target, isExt4)
   if (mount === undefined) {

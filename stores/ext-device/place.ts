@@ -1,19 +1,24 @@
-/** From a dconf to a mounted file system and back. Devices are told by the uuid they carry; the name in the dconf is a hint. */
+/**
+ * One ext4 on a block device of its own, with the SR's uuid, an image store in it: from a device to a mounted file system and
+ * back. Devices are told by the uuid they carry; the name that the driver gives is a hint.
+ */
 import type { Ctx } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { devicesWithUuid, identifyDevice, lookUpDevice, usersOf } from '../../host/blkid/inspect.ts'
 import type { BlockDevice } from '../../host/blkid/parse.ts'
 import { ensureMounted, ensureUnmounted, mountPointOf } from '../../host/mount/mount.ts'
 import type { Mount } from '../../host/mount/mountinfo.ts'
-import { imageLimits } from '../../stores/image-files/open.ts'
-import type { ImagePlace } from '../../stores/image-files/place.ts'
+import { imageLimits } from '../image-files/open.ts'
+import type { ImagePlace } from '../image-files/place.ts'
 
-export interface ExtDconf {
+/** Where a driver expects the SR. */
+export interface ExtPlace {
   readonly device: string
+  /** What the caller named it by, for errors: `device_config.device`. */
+  readonly field: string
 }
 
-export const layer = 'driver:ext'
-export const field = 'device_config.device'
+export const layer = 'store:ext-device'
 
 const mountTimeoutMs = 60_000
 
@@ -39,8 +44,8 @@ export const unmountOptions = { timeoutMs: mountTimeoutMs, network: false } as c
 
 export const unmount = async (ctx: Ctx, target = targetOf(ctx)): Promise<void> => ensureUnmounted(ctx, target, unmountOptions)
 
-/** What is at the place that the dconf names, when the SR is not on any device. */
-const notThere = async (ctx: Ctx, { device: path }: ExtDconf): Promise<StorageError> => {
+/** What is at the place that the driver names, when the SR is not on any device. */
+const notThere = async (ctx: Ctx, { device: path, field }: ExtPlace): Promise<StorageError> => {
   const named = await lookUpDevice(ctx, path)
   if (named === undefined) {
     return new StorageError('placeMissing', `No device of this host holds SR ${ctx.sr}, and ${path} is not there`, {
@@ -54,19 +59,19 @@ const notThere = async (ctx: Ctx, { device: path }: ExtDconf): Promise<StorageEr
 }
 
 /** The one device that carries the SR. Of several nobody can tell the original from its copies: identityMismatch. */
-export const findDevice = async (ctx: Ctx, dconf: ExtDconf): Promise<BlockDevice> => {
+export const findDevice = async (ctx: Ctx, place: ExtPlace): Promise<BlockDevice> => {
   const devices = await devicesWithUuid(ctx, ctx.sr)
   const [device] = devices
-  if (device === undefined) throw await notThere(ctx, dconf)
+  if (device === undefined) throw await notThere(ctx, place)
   if (devices.length === 1) return device
   throw new StorageError('identityMismatch', `${devices.length} devices carry the file system of SR ${ctx.sr}: ${devices.map(({ path }) => path).join(' and ')}; all but one are copies`, {
-    layer, field, details: { sr_uuid: ctx.sr, devices: devices.length },
-    remedy: `Give each copy an identity of its own: smctl sr reidentify ext ${ctx.sr} device=<the copy>; or take it away from this host`,
+    layer, field: place.field, details: { sr_uuid: ctx.sr, devices: devices.length },
+    remedy: `Give each copy an identity of its own with smctl sr reidentify, or take it away from this host`,
   })
 }
 
 /** Refuses a device that somebody uses. */
-export const needUnused = (device: BlockDevice): void => {
+export const needUnused = (device: BlockDevice, { field }: ExtPlace): void => {
   const users = usersOf(device)
   if (users === undefined) return
   throw new StorageError('busy', users, { layer, field, remedy: `Unmount it, or take down what uses it: lsblk ${device.path}` })

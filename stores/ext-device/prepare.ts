@@ -7,8 +7,8 @@ import type { BlockDevice } from '../../host/blkid/parse.ts'
 import { discardRest, makeFileSystem, smallestDevice, wipeHead } from '../../host/ext/file-system.ts'
 import { clearIntent, fileSystemSize, readIntent, writeIntent, type Intent } from '../../host/ext/intent.ts'
 import { mountedThere, probeMountPoint, sweepProbes } from '../../host/mount/mount.ts'
-import { lookAt, prepareImageStore, type PlaceContents } from '../../stores/image-files/prepare.ts'
-import { field, findDevice, isExt4, layer, mountDevice, needUnused, placeOf, targetOf, unmount, unmountOptions, type ExtDconf } from './reach.ts'
+import { adoptImageStore, lookAt, prepareImageStore, type PlaceContents } from '../image-files/prepare.ts'
+import { findDevice, isExt4, layer, mountDevice, needUnused, placeOf, targetOf, unmount, unmountOptions, type ExtPlace } from './place.ts'
 
 const exists = (ctx: Ctx, where: string): StorageError =>
   new StorageError('alreadyExists', `SR ${ctx.sr} exists already, on ${where}`, { layer, field: 'sr_uuid', remedy: 'Attach or introduce it, or choose another uuid' })
@@ -33,7 +33,7 @@ const clearMount = async (ctx: Ctx): Promise<void> => {
   await unmount(ctx)
 }
 
-const refuse = ({ device, contents, tried }: Inspection): StorageError => {
+const refuse = ({ device, contents, tried }: Inspection, { field }: ExtPlace): StorageError => {
   const details = Object.fromEntries(tried.map(({ step, said }, index) => [`tried_${index + 1}`, `${step}: ${said}`]))
   if (contents.found === 'unknown') {
     return new StorageError('ioError', `It cannot be proven that ${device.path} is blank: ${contents.says}`, { layer, field, details, remedy: 'Look at the kernel log and at the health of the device; nothing was written to it' })
@@ -48,13 +48,13 @@ const refuse = ({ device, contents, tried }: Inspection): StorageError => {
  * Whether the device may be formatted: blank, or left half made (or half wiped) by ourselves, which the record at its end says.
  * One that has got as far as its identity file is an SR.
  */
-const judge = async (ctx: Ctx, inspection: Inspection, intent: Intent | undefined): Promise<'blank' | 'half-made'> => {
+const judge = async (ctx: Ctx, place: ExtPlace, inspection: Inspection, intent: Intent | undefined): Promise<'blank' | 'half-made'> => {
   const { device, contents } = inspection
   if (contents.found === 'blank') return 'blank'
-  if (contents.found !== 'occupied' || contents.by === 'use') throw refuse(inspection)
+  if (contents.found !== 'occupied' || contents.by === 'use') throw refuse(inspection, place)
   const making = intent?.doing === 'making' && intent.sr === ctx.sr
   if (contents.by === 'bytes' && (making || intent?.doing === 'removing')) return 'half-made'
-  if (contents.facts.type !== 'ext4' || contents.facts.uuid !== ctx.sr) throw refuse(inspection)
+  if (contents.facts.type !== 'ext4' || contents.facts.uuid !== ctx.sr) throw refuse(inspection, place)
   const inside = await lookInside(ctx, device).catch((error: unknown) => {
     // mkfs that was cut off may leave what cannot be mounted.
     if (making && !ctx.signal.aborted) return undefined
@@ -62,10 +62,10 @@ const judge = async (ctx: Ctx, inspection: Inspection, intent: Intent | undefine
   })
   if (inside?.found === 'sr') throw exists(ctx, device.path)
   if (making) return 'half-made'
-  throw refuse(inspection)
+  throw refuse(inspection, place)
 }
 
-const needRoom = (device: BlockDevice, size: number): void => {
+const needRoom = (device: BlockDevice, { field }: ExtPlace, size: number): void => {
   const room = fileSystemSize(device)
   if (device.size >= smallestDevice && size <= room) return
   const tooSmall = device.size < smallestDevice
@@ -84,15 +84,15 @@ const needRoom = (device: BlockDevice, size: number): void => {
  * 6. the record goes
  * Recovery: the same call again. Until 5 has ended there is no SR; the record lets the repeat format what is no longer blank.
  */
-export const prepare = async (ctx: Ctx, dconf: ExtDconf, want: PrepareRequest): Promise<void> => {
+export const prepareExt = async (ctx: Ctx, place: ExtPlace, want: PrepareRequest): Promise<void> => {
   await clearMount(ctx)
-  const inspection = await inspectDevice(ctx, dconf.device, field)
+  const inspection = await inspectDevice(ctx, place.device, place.field)
   const { device } = inspection
-  needRoom(device, want.size)
-  if (device.readOnly) throw new StorageError('readOnly', `${device.path} cannot be written to`, { layer, field, remedy: `Choose another device, or: blockdev --setrw ${device.path}` })
+  needRoom(device, place, want.size)
+  if (device.readOnly) throw new StorageError('readOnly', `${device.path} cannot be written to`, { layer, field: place.field, remedy: `Choose another device, or: blockdev --setrw ${device.path}` })
   const elsewhere = (await devicesWithUuid(ctx, ctx.sr)).find((other) => other.device !== device.device)
   if (elsewhere !== undefined) throw exists(ctx, elsewhere.path)
-  const state = await judge(ctx, inspection, await readIntent(ctx, device))
+  const state = await judge(ctx, place, inspection, await readIntent(ctx, device))
 
   await writeIntent(ctx, device, { doing: 'making', sr: ctx.sr })
   if (state === 'half-made') await wipeHead(ctx, device)
@@ -104,6 +104,20 @@ export const prepare = async (ctx: Ctx, dconf: ExtDconf, want: PrepareRequest): 
     await unmount(ctx)
   }
   await clearIntent(ctx, device)
+}
+
+/** Gives an SR identity to a file system that holds images. It keeps its uuid, so that is the only one the SR can have. */
+export const adoptExt = async (ctx: Ctx, place: ExtPlace, want: PrepareRequest): Promise<void> => {
+  const device = await findDevice(ctx, place)
+  const { type } = await identifyDevice(ctx, device.node)
+  if (type !== 'ext4') throw new StorageError('identityMismatch', `${device.path} holds ${type ?? 'no file system'}, not ext4`, { layer, field: place.field, remedy: 'smctl sr probe shows what is there' })
+  needUnused(device, place)
+  try {
+    await mountDevice(ctx, device, targetOf(ctx))
+    await adoptImageStore(ctx, placeOf(ctx), want)
+  } finally {
+    await unmount(ctx)
+  }
 }
 
 /**
@@ -118,9 +132,9 @@ const wipe = async (ctx: Ctx, device: BlockDevice): Promise<void> => {
   await clearIntent(ctx, device)
 }
 
-/** Finishes an sr_delete that was cut off, when the device that the dconf names says that there was one. */
-export const finishRemoval = async (ctx: Ctx, dconf: ExtDconf): Promise<void> => {
-  const device = await lookUpDevice(ctx, dconf.device)
+/** Finishes an sr_delete that was cut off, when the device that the driver names says that there was one. */
+export const finishRemoval = async (ctx: Ctx, place: ExtPlace): Promise<void> => {
+  const device = await lookUpDevice(ctx, place.device)
   if (device === undefined || usersOf(device) !== undefined) return
   const intent = await readIntent(ctx, device)
   if (intent?.doing !== 'removing' || intent.sr !== ctx.sr) return
@@ -132,11 +146,11 @@ export const finishRemoval = async (ctx: Ctx, dconf: ExtDconf): Promise<void> =>
 }
 
 /** sr_delete; the engine has seen that the SR holds no VDI, and has detached it. A device that is gone is done. */
-export const remove = async (ctx: Ctx, dconf: ExtDconf): Promise<void> => {
+export const removeExt = async (ctx: Ctx, place: ExtPlace): Promise<void> => {
   await unmount(ctx)
-  await finishRemoval(ctx, dconf)
+  await finishRemoval(ctx, place)
   if ((await devicesWithUuid(ctx, ctx.sr)).length === 0) return
-  const device = await findDevice(ctx, dconf)
-  needUnused(device)
+  const device = await findDevice(ctx, place)
+  needUnused(device, place)
   await wipe(ctx, device)
 }

@@ -5,8 +5,8 @@ import { asSrUuid, isUuid } from '../../core/ids.ts'
 import { inspectDevice, listDevices, type Inspection } from '../../host/blkid/inspect.ts'
 import { volumeLabel } from '../../host/ext/build.ts'
 import { srMountedOn } from '../../host/mount/mount.ts'
-import { lookAt, type PlaceContents } from '../../stores/image-files/prepare.ts'
-import { field, layer } from './reach.ts'
+import { lookAt, type PlaceContents } from '../image-files/prepare.ts'
+import { layer, type ExtPlace } from './place.ts'
 import { lookInside } from './prepare.ts'
 
 /** An SR here is known by the uuid of its file system: what lies in it without an identity can be adopted under that one only. */
@@ -48,22 +48,25 @@ const shallow = (deviceConfig: DeviceConfig, { contents }: Inspection): Candidat
   return ours ? { ...base, found: 'sr', sr: { uuid: asSrUuid(uuid) } } : { ...base, found: 'occupied' }
 }
 
-/** With a device, looks into it; without, lists what the devices of this host say of themselves. */
-export const probe = async (ctx: Ctx, partial: DeviceConfig): Promise<ProbeResult> => {
-  const named = partial['device']
-  const paths = named === undefined ? (await listDevices(ctx)).map((device) => device.path) : [named]
+/** Looks into the file system of one device. */
+export const probeExt = async (ctx: Ctx, { device, field }: ExtPlace, deviceConfig: DeviceConfig): Promise<ProbeResult> => {
+  const inspection = await inspectDevice(ctx, device, field)
+  return { candidates: [await deep(ctx, deviceConfig, inspection)], tried: inspection.tried }
+}
+
+/** Lists what all devices of this host say of themselves, without looking into any. */
+export const probeAllExt = async (ctx: Ctx, deviceConfigOf: (path: string) => DeviceConfig): Promise<ProbeResult> => {
   const tried: { step: string; said: string }[] = []
   const candidates: Candidate[] = []
-  for (const path of paths) {
+  for (const { path } of await listDevices(ctx)) {
     ctx.signal.throwIfAborted()
-    const deviceConfig = { ...partial, device: path }
     try {
-      const inspection = await inspectDevice(ctx, path, field)
+      const inspection = await inspectDevice(ctx, path, 'device')
       tried.push(...inspection.tried)
-      candidates.push(named === undefined ? shallow(deviceConfig, inspection) : await deep(ctx, deviceConfig, inspection))
+      candidates.push(shallow(deviceConfigOf(path), inspection))
     } catch (error) {
-      // Of many devices one may vanish while it is looked at; a single one that is not there is the answer.
-      if (named !== undefined || !(error instanceof StorageError) || error.kind !== 'placeMissing') throw error
+      // It may vanish while it is looked at.
+      if (!(error instanceof StorageError) || error.kind !== 'placeMissing') throw error
       tried.push({ step: `look at ${path}`, said: error.message })
     }
   }

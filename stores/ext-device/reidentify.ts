@@ -4,22 +4,22 @@ import { StorageError } from '../../core/errors.ts'
 import type { SrUuid } from '../../core/ids.ts'
 import { devicesWithUuid, identifyDevice, needDevice } from '../../host/blkid/inspect.ts'
 import { changeUuid, checkFileSystem } from '../../host/ext/file-system.ts'
-import { reidentifyImageStore } from '../../stores/image-files/reidentify.ts'
-import { field, layer, mountDevice, needUnused, placeOf, targetOf, unmount, type ExtDconf } from './reach.ts'
+import { reidentifyImageStore } from '../image-files/reidentify.ts'
+import { layer, mountDevice, needUnused, placeOf, targetOf, unmount, type ExtPlace } from './place.ts'
 
 /**
- * Only the device that the dconf names is written to, and it must not be in use: an attached original is. Steps: 1. it carries the
+ * Only the device that the driver names is written to, and it must not be in use: an attached original is. Steps: 1. it carries the
  * original's uuid (or the copy's, from an earlier try); 2. the file system gets the copy's uuid; 3. mounted, the store's files get
  * their new identities, unmounted. Recovery: the same call again.
  */
-export const reidentify = async (ctx: Ctx, dconf: ExtDconf, { original }: { readonly original: SrUuid }): Promise<readonly CopiedVdi[]> => {
+export const reidentifyExt = async (ctx: Ctx, place: ExtPlace, { original }: { readonly original: SrUuid }): Promise<readonly CopiedVdi[]> => {
   await unmount(ctx)
-  const device = await needDevice(ctx, dconf.device, field)
-  needUnused(device)
+  const device = await needDevice(ctx, place.device, place.field)
+  needUnused(device, place)
   const { type, uuid } = await identifyDevice(ctx, device.node)
   if (type !== 'ext4' || (uuid !== original && uuid !== ctx.sr)) {
     throw new StorageError('identityMismatch', `${device.path} holds ${type ?? 'no file system'}${uuid === undefined ? '' : ` ${uuid}`}, not a copy of SR ${original}`, {
-      layer, field, remedy: 'smctl sr probe ext shows what the devices of this host hold', details: { sr_uuid: ctx.sr, original_uuid: original },
+      layer, field: place.field, remedy: 'smctl sr probe shows what is there', details: { sr_uuid: ctx.sr, original_uuid: original },
     })
   }
   const other = (await devicesWithUuid(ctx, ctx.sr)).find((found) => found.device !== device.device)
