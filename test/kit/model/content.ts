@@ -35,12 +35,22 @@ export const newPages = (content: Content, position: number, length: number): nu
   return missing
 }
 
+/** Shared by all pages of zeros: wiping a device must not cost its size in memory. */
+const zeroPage = new Uint8Array(pageSize)
+
+const isZero = (bytes: Uint8Array): boolean => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).equals(zeroPage)
+
 export const writeContent = (content: Content, position: number, bytes: Uint8Array): void => {
   for (let done = 0; done < bytes.length;) {
     const at = position + done
     const page = Math.floor(at / pageSize)
     const inPage = at - page * pageSize
     const take = Math.min(pageSize - inPage, bytes.length - done)
+    if (take === pageSize && isZero(bytes.subarray(done, done + pageSize))) {
+      content.pages.set(page, zeroPage)
+      done += take
+      continue
+    }
     const fresh = new Uint8Array(pageSize)
     const before = content.pages.get(page)
     if (before !== undefined && take < pageSize) fresh.set(before)
