@@ -231,7 +231,7 @@ export default suite({
         rmSync(`${folder}.old`, { recursive: true })
         await server.exportAll()
         const { error } = await failing(engine.call('SR.scan', { sr_uuid }))
-        assert.equal(error.kind, 'unreachable')
+        assert.equal(error.kind, 'unreachable', error.message)
         assert.match(error.message, /stale/i)
         assert.equal((await engine.call('SR.scan', { sr_uuid })).vdis.length, 1)
         assert.match(log(), /mounting it anew/)
