@@ -1,7 +1,7 @@
 /** The driver that authors copy passes the whole suite. */
 import template from '../../drivers/template/driver.ts'
-import { secretiveHarness, templateHarness } from '../kit/template-harness.ts'
+import { secretiveHarness, templateHarness, withSecret } from '../kit/template-harness.ts'
 import { describeConformance } from '../kit/vitest.ts'
 
 describeConformance(templateHarness(template))
-describeConformance(secretiveHarness(template))
+describeConformance(secretiveHarness(withSecret(template)))

@@ -70,5 +70,6 @@ export const templateSettings = {
 
 export const templateHarness = (driver: Driver) => modelHarness({ driver, ...templateSettings, trouble })
 
+/** `driver` is one that `withSecret` made. */
 export const secretiveHarness = (driver: Driver) =>
-  modelHarness({ driver: withSecret(driver), name: `${driver.type} with a secret`, ...templateSettings, deviceConfig: { location: templatePlace, token: 'hunter2-correct-horse' }, secrets: ['hunter2-correct-horse'] })
+  modelHarness({ driver, name: `${driver.type} with a secret`, ...templateSettings, deviceConfig: { location: templatePlace, token: 'hunter2-correct-horse' }, secrets: ['hunter2-correct-horse'] })

@@ -15,7 +15,7 @@ import { startEngine, type Machine } from '../model/machine.ts'
 import type { Fault, ProcessWatch, Step } from '../model/process.ts'
 import { buildMachine, inventoryOf, openRawDisk, type ModelWorldOptions } from '../model/world.ts'
 import { createTestSr, usualSize, type TestSr } from '../stage.ts'
-import { fatesAt } from './fates.ts'
+import { fatesAt, fingerprint } from './fates.ts'
 import { difference, notThere, observe, same, type Observed } from './observe.ts'
 import { srUuid, type Scenario } from './scenarios.ts'
 
@@ -146,8 +146,8 @@ const clean = async (frame: Frame, machine: Machine, running: Running): Promise<
       if (orphans.length > 0) throw new Error(`orphans are left: ${orphans.map((orphan) => `${orphan.where} (${orphan.why})`).join('; ')}`)
     }
     if (srOperations.includes('delete')) await running.sr.call('SR.delete', {})
-    else await running.sr.call('SR.detach', {})
   }
+  await running.sr.call('SR.detach', {})
   await running.sr.call('SR.forget', {})
   if (!srOperations.includes('delete')) return
   const left = inventoryOf(machine).filter((line) => !frame.blank.includes(line))
@@ -155,12 +155,21 @@ const clean = async (frame: Frame, machine: Machine, running: Running): Promise<
 }
 
 /** Copies the world around every step of a process, as its death and as power cuts would leave it. */
-const wreckEverywhere = (machine: Machine, says: string, finish: () => boolean): { readonly watch: ProcessWatch; readonly wrecks: Wreck[]; readonly atEnd: () => void } => {
+const wreckEverywhere = (machine: Machine, says: string, which: 'all' | 'extremes', finish: () => boolean): { readonly watch: ProcessWatch; readonly wrecks: Wreck[]; readonly atEnd: () => void } => {
   const wrecks: Wreck[] = []
+  const seen = new Set<string>()
+  /** Many power cuts end alike: each state is judged once. */
+  const isNew = (wreck: Wreck): boolean => {
+    const mark = fingerprint(wreck.machine)
+    if (mark === undefined) return true
+    const key = `${wreck.wanted} ${mark}`
+    return !seen.has(key) && seen.add(key).size > 0
+  }
   const capture = (label: string, wanted: Wreck['wanted']): void => {
     wrecks.push({ label: `${says}killed ${label}`, machine: machine.copy(), wanted, rebooted: false })
-    for (const { name, fate } of fatesAt(machine, wrecks.length)) {
-      wrecks.push({ label: `${says}power cut ${label}, ${name}`, machine: machine.copy(fate), wanted, rebooted: true })
+    for (const { name, fate } of fatesAt(machine, wrecks.length, which)) {
+      const wreck: Wreck = { label: `${says}power cut ${label}, ${name}`, machine: machine.copy(fate), wanted, rebooted: true }
+      if (isNew(wreck)) wrecks.push(wreck)
     }
   }
   const describe = (step: Step, number: number): string => `step ${number} (${step.call} ${step.target})`
@@ -182,7 +191,7 @@ const wreckEverywhere = (machine: Machine, says: string, finish: () => boolean):
 const judgeWreck = async (frame: Frame, wreck: Wreck, deeper: boolean): Promise<readonly Wreck[]> => {
   const machine = wreck.machine
   let recovered = false
-  const inner = wreckEverywhere(machine, `${wreck.label}; then in recovery `, () => recovered || !deeper)
+  const inner = wreckEverywhere(machine, `${wreck.label}; then in recovery `, wreck.rebooted ? 'extremes' : 'all', () => recovered || !deeper)
   const running = bringUp(frame.world, machine, inner.watch)
   const attach = async (): Promise<readonly string[] | undefined> =>
     running.session.call('SR.attach', { sr_uuid: srUuid, ...placeOf(frame.world) }).then((answer) => answer.recovered, (error: unknown) => {
@@ -193,10 +202,22 @@ const judgeWreck = async (frame: Frame, wreck: Wreck, deeper: boolean): Promise<
   recovered = true
   const again = await attach()
   if (again !== undefined && again.length > 0) throw new Error(`a second recovery still finds something to do: ${again.join('; ')}`)
+  if (frame.scenario.sr !== 'none') await giveUp(frame, machine.copy())
   await judge(frame, wreck, running)
   await running.close()
   // What counts as before or after the call was decided by the crash; inside recovery both are possible as it was then.
   return inner.wrecks.map((one) => ({ ...one, wanted: wreck.wanted }))
+}
+
+/** Nobody repeats the call: what it left must go away all the same. */
+const giveUp = async (frame: Frame, machine: Machine): Promise<void> => {
+  const running = bringUp(frame.world, machine)
+  try {
+    await clean(frame, machine, running)
+  } catch (error) {
+    throw new Error(`when the call is given up: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+  await running.close()
 }
 
 /** A new process that does not know of the crash: the same host, the SR still attached, the call made again at once. */
@@ -260,7 +281,7 @@ export const explore = async (world: ModelWorldOptions, scenario: Scenario, opti
   const before = await look(world, machine)
 
   const undisturbed = machine.copy()
-  const run = wreckEverywhere(undisturbed, '', () => false)
+  const run = wreckEverywhere(undisturbed, '', 'all', () => false)
   const steps: string[] = []
   const running = bringUp(world, undisturbed, {
     onStep: (step, number, moment) => {

@@ -1,6 +1,6 @@
 /** The power cuts worth trying at one moment: the extremes, each single change alone, each single change missing, and a few by lot. */
 import type { Machine } from '../model/machine.ts'
-import { atRisk, type Fate, type Volume } from '../model/volume.ts'
+import { atRisk, fingerprintOf, type Fate, type Volume } from '../model/volume.ts'
 
 export interface NamedFate {
   readonly name: string
@@ -29,7 +29,18 @@ const volumesOf = (machine: Machine): readonly Volume[] => [...new Set([machine.
 /** At most that many single changes are tried alone; a longer list is tried by lot. */
 const singles = 5
 
-export const fatesAt = (machine: Machine, seed: number): readonly NamedFate[] => {
+/** Equal for equal worlds; undefined when that cannot be told. */
+export const fingerprint = (machine: Machine): string | undefined => {
+  const tools = machine.tools.map((tool) => tool.fingerprint?.())
+  if (tools.includes(undefined)) return undefined
+  const hosts = [machine.first, machine.second].map(({ bootId, records, space }) => [
+    bootId, [...records.srs], [...records.attachments].map(([sr, of]) => [sr, [...of]]), [...space.mounts].map(([path, volume]) => [path, volume.device, volume.readOnly]),
+  ])
+  return JSON.stringify([hosts, tools, volumesOf(machine).map(fingerprintOf)])
+}
+
+/** `extremes`: only all or nothing, for a cut that follows another one. */
+export const fatesAt = (machine: Machine, seed: number, which: 'all' | 'extremes' = 'all'): readonly NamedFate[] => {
   const risks = volumesOf(machine).map(atRisk)
   const names = Math.max(0, ...risks.map((risk) => risk.names))
   const sectors = Math.max(0, ...risks.map((risk) => risk.sectors))
@@ -38,14 +49,18 @@ export const fatesAt = (machine: Machine, seed: number): readonly NamedFate[] =>
   const byLot = (count: number): readonly boolean[] => Array.from({ length: count }, () => random() < 0.5)
   const one = (count: number, index: number, value: boolean): readonly boolean[] => Array.from({ length: count }, (_, at) => (at === index ? value : !value))
 
-  const wanted: readonly (readonly [string, readonly boolean[], readonly boolean[]])[] = [
-    ['nothing survives', all(names, false), all(sectors, false)],
-    ['everything survives', all(names, true), all(sectors, true)],
+  const unequal = (): readonly (readonly [string, readonly boolean[], readonly boolean[]])[] => [
     ['only names survive', all(names, true), all(sectors, false)],
     ['only content survives', all(names, false), all(sectors, true)],
     ...Array.from({ length: Math.min(names, singles) }, (_, index) => [`only name ${index + 1} survives`, one(names, index, true), all(sectors, true)] as const),
     ...Array.from({ length: Math.min(names, singles) }, (_, index) => [`only name ${index + 1} is lost`, one(names, index, false), all(sectors, true)] as const),
     ...[1, 2].map((turn) => [`by lot ${turn}`, byLot(names), byLot(sectors)] as const),
+  ]
+
+  const wanted: readonly (readonly [string, readonly boolean[], readonly boolean[]])[] = [
+    ['nothing survives', all(names, false), all(sectors, false)],
+    ['everything survives', all(names, true), all(sectors, true)],
+    ...(which === 'extremes' ? [] : unequal()),
   ]
   const seen = new Set<string>()
   return wanted.flatMap(([name, keptNames, keptSectors]) => {

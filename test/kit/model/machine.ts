@@ -24,6 +24,8 @@ export interface ToolModel {
   run(command: Command, host: ModelHost): RunResult | Promise<RunResult>
   /** What it adds to the inventory of the world. */
   inventory(host: ModelHost): readonly string[]
+  /** Equal for equal states, so that the crash explorer judges none twice; absent: each state counts as another one. */
+  fingerprint?(): string
   /** The same state, in a copied world; `volume` finds the copy of a volume. `rebooted`: volatile state is gone. */
   copy(volume: (original: Volume) => Volume, rebooted: boolean): ToolModel
 }

@@ -125,6 +125,26 @@ export const usedBytes = (volume: Volume): number => {
   return used
 }
 
+const pageIds = new WeakMap<Uint8Array, number>()
+let pages = 0
+const pageId = (page: Uint8Array): number => {
+  const known = pageIds.get(page)
+  if (known !== undefined) return known
+  pages += 1
+  pageIds.set(page, pages)
+  return pages
+}
+
+/** Equal for volumes that hold the same: every name with its content, told by pages that copies share. */
+export const fingerprintOf = (volume: Volume): string => {
+  const lines = (inode: Inode, path: string): string[] =>
+    [...inode.entries].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([name, child]) => {
+      const content = [...child.content.pages].sort(([a], [b]) => a - b).map(([at, page]) => `${at}:${pageId(page)}`).join(',')
+      return [`${path}/${name} ${child.kind} ${child.content.length} ${content}`, ...lines(child, `${path}/${name}`)]
+    })
+  return lines(volume.root, '').join('\n')
+}
+
 /** How many changes a power cut now could take away: of names, and of sectors. */
 export const atRisk = (volume: Volume): { readonly names: number; readonly sectors: number } => {
   let sectors = 0
