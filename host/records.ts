@@ -10,24 +10,25 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { StorageError } from '../core/errors.ts'
 import { isUuid, SrUuid, VdiUuid } from '../core/ids.ts'
+import { lazily } from '../core/lazily.ts'
 import type { AttachmentRecord, HostRecords, SrRecord } from '../core/ports.ts'
 
-const SrRecordFile = z.strictObject({
+const SrRecordFile = lazily(() => z.strictObject({
   format: z.literal(1),
   uuid: SrUuid,
   type: z.string(),
   deviceConfig: z.record(z.string(), z.string()),
   attachedInBoot: z.string().optional(),
-})
+}))
 
-const AttachmentFile = z.strictObject({
+const AttachmentFile = lazily(() => z.strictObject({
   format: z.literal(1),
   vdi: VdiUuid,
   mode: z.enum(['ro', 'rw']),
   attachment: z.strictObject({ path: z.string(), contentType: z.string(), driverData: z.record(z.string(), z.string()).optional() }),
   bootId: z.string(),
   attachedMs: z.number(),
-})
+}))
 
 const parseFile = <T>(schema: z.ZodType<T>, path: string, text: string): T => {
   try {
@@ -65,7 +66,7 @@ const filesOf = (directory: string): readonly string[] => {
 }
 
 /** Reads small files again only when they were replaced: every call asks for the same few. */
-const createReader = <T>(schema: z.ZodType<T>) => {
+const createReader = <T>(schema: () => z.ZodType<T>) => {
   const known = new Map<string, { readonly version: string; readonly value: T }>()
   return (path: string): T | undefined => {
     const facts = statSync(path, { throwIfNoEntry: false })
@@ -76,7 +77,7 @@ const createReader = <T>(schema: z.ZodType<T>) => {
     const version = `${facts.ino} ${facts.mtimeMs} ${facts.size}`
     const before = known.get(path)
     if (before?.version === version) return before.value
-    const value = parseFile(schema, path, readFileSync(path, 'utf8'))
+    const value = parseFile(schema(), path, readFileSync(path, 'utf8'))
     known.set(path, { version, value })
     return value
   }

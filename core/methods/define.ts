@@ -2,6 +2,7 @@
 import type * as z from 'zod'
 import type { Feature } from '../contract.ts'
 import type { ErrorKind } from '../errors.ts'
+import { lazily } from '../lazily.ts'
 
 /** Which locks the engine takes for a call, and which parameters name the VDIs. Documented in docs/reference.md. */
 export interface LockScope {
@@ -42,12 +43,6 @@ export const commonErrors = [
   'invalidArgument', 'srNotAttached', 'placeMissing', 'identityMismatch', 'permissionDenied', 'readOnly', 'ioError',
   'unreachable', 'toolMissing', 'toolFailed', 'inProgress', 'cancelled', 'outcomeUnknown', 'driverBug',
 ] as const satisfies readonly ErrorKind[]
-
-/** Makes something once, when it is first asked for. */
-export const lazily = <T>(make: () => T): (() => T) => {
-  let made: { readonly value: T } | undefined
-  return () => (made ??= { value: make() }).value
-}
 
 type Row<P, R> = Omit<MethodShape, 'params' | 'result'> & { readonly params: () => P; readonly result: () => R }
 

@@ -1,7 +1,8 @@
 /** Tasks, drivers and the service itself: calls that concern no single SR. */
 import * as z from 'zod'
 import { features, srOperationNames } from '../contract.ts'
-import { lazily, method, seconds } from './define.ts'
+import { lazily } from '../lazily.ts'
+import { method, seconds } from './define.ts'
 import { ErrorReportWire, Time } from './wire.ts'
 
 const task = z.uuid().meta({ description: 'The task', examples: ['0f8fad5b-d9cb-469f-a165-70867728950e'] })

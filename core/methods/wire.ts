@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { features } from '../contract.ts'
 import { errnoNumbers, errorTable, type Errno, type ErrorKind } from '../errors.ts'
 import { SrUuid, VdiUuid } from '../ids.ts'
-import { lazily } from './define.ts'
+import { lazily } from '../lazily.ts'
 
 const keysOf = <K extends string>(table: Readonly<Record<K, unknown>>): [K, ...K[]] => Object.keys(table) as [K, ...K[]]
 

@@ -3,6 +3,7 @@
  * of metadata between the table and the first block. A record proves itself by a digest over all of it.
  */
 import * as z from 'zod'
+import { lazily } from '../../core/lazily.ts'
 import { footerLength } from './footer.ts'
 import { headerLength } from './header.ts'
 import { corrupt, sameBytes } from './wire.ts'
@@ -13,20 +14,21 @@ const bytes = (length?: number) =>
   z.base64().transform((text): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'))).refine((value) => length === undefined || value.length === length, 'has the wrong length')
 const offset = z.int().nonnegative()
 
-const Footers = { id: z.string(), oldFooter: bytes(footerLength), newFooter: bytes(footerLength) }
+const Content = lazily(() => {
+  const footers = { id: z.string(), oldFooter: bytes(footerLength), newFooter: bytes(footerLength) }
+  return z.discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('vhd sparse 1'), ...footers,
+      headerAt: offset,
+      oldHeader: bytes(headerLength),
+      newHeader: bytes(headerLength),
+      pieces: z.array(z.strictObject({ at: offset, bytes: bytes() })),
+    }),
+    z.strictObject({ kind: z.literal('vhd fixed 1'), ...footers, oldFooterAt: offset, newFooterAt: offset }),
+  ])
+})
 
-const Content = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('vhd sparse 1'), ...Footers,
-    headerAt: offset,
-    oldHeader: bytes(headerLength),
-    newHeader: bytes(headerLength),
-    pieces: z.array(z.strictObject({ at: offset, bytes: bytes() })),
-  }),
-  z.strictObject({ kind: z.literal('vhd fixed 1'), ...Footers, oldFooterAt: offset, newFooterAt: offset }),
-])
-
-type RedoRecord = z.output<typeof Content>
+type RedoRecord = z.output<ReturnType<typeof Content>>
 export type SparseRecord = Extract<RedoRecord, { kind: 'vhd sparse 1' }>
 export type FixedRecord = Extract<RedoRecord, { kind: 'vhd fixed 1' }>
 
@@ -50,7 +52,7 @@ export const decodeRecord = (record: Uint8Array): RedoRecord => {
     throw corrupt('The redo record of the image is torn, or is none', 'Discard the record: an image is not touched before its record is whole')
   }
   try {
-    return Content.parse(JSON.parse(Buffer.from(content).toString('utf8')))
+    return Content().parse(JSON.parse(Buffer.from(content).toString('utf8')))
   } catch (cause) {
     throw corrupt('The redo record was written by another version of the storage manager', 'Let the version that wrote it finish the change', cause)
   }

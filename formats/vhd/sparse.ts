@@ -4,6 +4,7 @@
  */
 import type { RandomAccess } from '../../core/bytes.ts'
 import { StorageError } from '../../core/errors.ts'
+import { lazily } from '../../core/lazily.ts'
 import { roundUp, sectorSize } from '../../core/units.ts'
 import type { ImageSummary } from '../format.ts'
 import { batmapMapAt, batmapMapLength, parseBatmap, type Batmap } from './batmap.ts'
@@ -218,9 +219,10 @@ export const syncFile = async (image: { readonly file: RandomAccess; broken: boo
   await decisive(image, async () => image.file.sync())
 }
 
-const zeroChunk = new Uint8Array(1024 * 1024)
+const zeroChunk = lazily(() => new Uint8Array(1024 * 1024))
 
 export const writeZeros = async (file: RandomAccess, from: number, to: number): Promise<void> => {
-  for (let at = from; at < to; at += zeroChunk.length) await file.write(at, zeroChunk.subarray(0, Math.min(zeroChunk.length, to - at)))
+  const zeros = zeroChunk()
+  for (let at = from; at < to; at += zeros.length) await file.write(at, zeros.subarray(0, Math.min(zeros.length, to - at)))
 }
 

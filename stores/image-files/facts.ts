@@ -2,13 +2,14 @@
 import * as z from 'zod'
 import { StorageError } from '../../core/errors.ts'
 import { VdiUuid } from '../../core/ids.ts'
+import { lazily } from '../../core/lazily.ts'
 import type { Files } from '../../core/ports.ts'
 import { replaceText } from './durable.ts'
 import type { Paths } from './place.ts'
 
 export const maxFactsLength = 64 * 1024
 
-const FactsFile = z.strictObject({
+const FactsFile = lazily(() => z.strictObject({
   format: z.literal(1),
   /** Absent: a disk. A base is nobody's disk any more, whatever its image says. */
   kind: z.enum(['snapshot', 'base']).optional(),
@@ -19,8 +20,8 @@ const FactsFile = z.strictObject({
   shareable: z.boolean().optional(),
   snapshotOf: VdiUuid.optional(),
   snapshotMs: z.number().optional(),
-})
-export type VdiFacts = Omit<z.infer<typeof FactsFile>, 'format'>
+}))
+export type VdiFacts = Omit<z.infer<ReturnType<typeof FactsFile>>, 'format'>
 
 export const noFacts: VdiFacts = {}
 
@@ -28,7 +29,7 @@ export const noFacts: VdiFacts = {}
 export const parseFacts = (path: string, text: string | undefined): VdiFacts => {
   try {
     if (text === undefined) throw new Error('it is too long')
-    const { format: _, ...facts } = FactsFile.parse(JSON.parse(text))
+    const { format: _, ...facts } = FactsFile().parse(JSON.parse(text))
     return facts
   } catch (error) {
     throw new StorageError('imageCorrupt', `${path} is damaged: ${(error as Error).message.slice(0, 200)}`, {

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { StorageError } from '../../core/errors.ts'
 import { SrUuid } from '../../core/ids.ts'
+import { lazily } from '../../core/lazily.ts'
 import type { Files } from '../../core/ports.ts'
 import { replaceText, writeOnce } from './durable.ts'
 import type { ImagePlace, Paths } from './place.ts'
@@ -9,7 +10,7 @@ import type { ImagePlace, Paths } from './place.ts'
 const layer = 'store:image-files'
 const maxLength = 64 * 1024
 
-const IdentityFile = z.strictObject({
+const IdentityFile = lazily(() => z.strictObject({
   format: z.literal(1),
   uuid: SrUuid,
   name: z.string(),
@@ -18,12 +19,12 @@ const IdentityFile = z.strictObject({
   copyOf: SrUuid.optional(),
   /** The turn into an SR of its own was begun and not finished: nothing else may be done with it. */
   unfinished: z.literal(true).optional(),
-})
-export type SrIdentity = Omit<z.infer<typeof IdentityFile>, 'format'>
+}))
+export type SrIdentity = Omit<z.infer<ReturnType<typeof IdentityFile>>, 'format'>
 
 const parse = (path: string, text: string): SrIdentity => {
   try {
-    const { format: _, ...identity } = IdentityFile.parse(JSON.parse(text))
+    const { format: _, ...identity } = IdentityFile().parse(JSON.parse(text))
     return identity
   } catch (error) {
     throw new StorageError('identityMismatch', `${path} is not an identity file this version can read: ${(error as Error).message.slice(0, 200)}`, {

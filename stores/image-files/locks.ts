@@ -7,6 +7,7 @@ import * as z from 'zod'
 import type { Ctx, VdiLock } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { asVdiUuid, isUuid, type VdiUuid } from '../../core/ids.ts'
+import { lazily } from '../../core/lazily.ts'
 import { temporaryPrefix, writeNew } from './durable.ts'
 import type { ImagePlace, Paths } from './place.ts'
 
@@ -14,7 +15,7 @@ const layer = 'store:image-files'
 const maxLength = 4096
 const attempts = 8
 
-const LockFile = z.strictObject({
+const LockFile = lazily(() => z.strictObject({
   format: z.literal(1),
   /** Absent: released. */
   owner: z.string().optional(),
@@ -24,8 +25,8 @@ const LockFile = z.strictObject({
   expiresMs: z.number().optional(),
   /** Tells one's own file when the answer to a link got lost. */
   nonce: z.string(),
-})
-type LockFile = z.infer<typeof LockFile>
+}))
+type LockFile = z.infer<ReturnType<typeof LockFile>>
 
 interface Top {
   readonly number: number
@@ -46,7 +47,7 @@ const readTop = async (place: ImagePlace, paths: Paths, vdi: VdiUuid): Promise<T
     // Gone between the listing and the reading: somebody took the next number.
     if (text === undefined) continue
     try {
-      return { number, lock: LockFile.parse(JSON.parse(text)) }
+      return { number, lock: LockFile().parse(JSON.parse(text)) }
     } catch (error) {
       throw new StorageError('lockUnavailable', `The lock file ${path} is damaged: whether VDI ${vdi} is locked cannot be told`, {
         layer, cause: error, remedy: `When nobody uses the VDI, remove ${path}`,

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import type { CopiedVdi, Ctx } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { copiedVdiUuid, SrUuid, VdiUuid } from '../../core/ids.ts'
+import { lazily } from '../../core/lazily.ts'
 import { replaceText } from './durable.ts'
 import { readFacts, writeFacts } from './facts.ts'
 import { readIdentity, rewriteIdentity, type SrIdentity } from './identity.ts'
@@ -17,7 +18,7 @@ import { createStore, layer, type Store } from './store.ts'
 const maxLength = 4 * 1024 * 1024
 
 /** Stays for good: it is the plan while the work is under way, and the map between the two SRs afterwards. */
-const CopyFile = z.strictObject({ format: z.literal(1), original: SrUuid, vdis: z.array(VdiUuid) })
+const CopyFile = lazily(() => z.strictObject({ format: z.literal(1), original: SrUuid, vdis: z.array(VdiUuid) }))
 
 const refuse = (directory: string, found: SrIdentity | undefined, original: SrUuid): StorageError =>
   new StorageError('identityMismatch', found === undefined ? `${directory} holds no SR` : `${directory} holds SR ${found.uuid}, not a copy of ${original}`, {
@@ -61,7 +62,7 @@ const planOf = async (store: Store, original: SrUuid): Promise<readonly VdiUuid[
   const { files, directory } = store.place
   const text = await files.readText(store.paths.copy, maxLength)
   if (text !== undefined) {
-    const plan = CopyFile.parse(JSON.parse(text))
+    const plan = CopyFile().parse(JSON.parse(text))
     if (plan.original === original) return plan.vdis
   }
   const vdis = ((await files.list(directory)) ?? []).flatMap((file) => vdiOfFileName(file) ?? []).sort()
