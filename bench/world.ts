@@ -121,13 +121,16 @@ export const startLibvirt = async (): Promise<Libvirt | string> => {
       buffered = buffered.slice(end + 1)
     }
   })
+  const ended = new Promise<never>((_, reject) => {
+    helper.once('exit', () => reject(new Error('the libvirt helper ended')))
+  })
+  ended.catch(() => undefined)
   const ask: Libvirt['ask'] = async (words) => {
-    const answer = new Promise<string>((resolve, reject) => {
+    const answer = new Promise<string>((resolve) => {
       waiting.push(resolve)
-      helper.once('exit', () => reject(new Error('the libvirt helper ended')))
     })
     helper.stdin.write(`${JSON.stringify(words)}\n`)
-    return JSON.parse(await answer) as Record<string, number>
+    return JSON.parse(await Promise.race([answer, ended])) as Record<string, number>
   }
   const stop = async (): Promise<void> => {
     helper.stdin.end()
