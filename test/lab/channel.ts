@@ -6,7 +6,7 @@ import { labFailure } from './failure.ts'
 import { lineSplitter, parseFrame, type ToGuest, type ToHost } from './protocol.ts'
 
 export interface ExecOptions {
-  /** Milliseconds after which the command's process group is killed and the result says so; 120 s when absent. */
+  /** Milliseconds after which the command's process group is killed and the result says so; 300 s when absent. */
   readonly timeoutMs?: number
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
@@ -112,8 +112,13 @@ export const openChannel = async (path: string, alive: () => string | undefined,
       for (let from = 0; from < data.length; from += 32 * 1024) {
         if (!say({ t: 'in', id, data: data.subarray(from, from + 32 * 1024).toString('base64') })) {
           await new Promise<void>((resolve) => {
-            socket.once('drain', resolve)
-            socket.once('close', resolve)
+            const go = (): void => {
+              socket.off('drain', go)
+              socket.off('close', go)
+              resolve()
+            }
+            socket.once('drain', go)
+            socket.once('close', go)
           })
         }
       }
@@ -131,7 +136,7 @@ export const openChannel = async (path: string, alive: () => string | undefined,
         return
       }
       const id = `${session}-${count++}`
-      const timeoutMs = options.timeoutMs ?? 120_000
+      const timeoutMs = options.timeoutMs ?? 300_000
       const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] }
       let timedOut = false
       let stuck: NodeJS.Timeout | undefined

@@ -36,7 +36,7 @@ export const createLabHost = (suite: LabSuite, guests: readonly [Guest, ...Guest
 
   return {
     guests, say,
-    call: (entry, { guest = first, args = [], timeoutMs = 300_000 } = {}) => start(entry, guest, args, timeoutMs),
+    call: (entry, { guest = first, args = [], timeoutMs = 600_000 } = {}) => start(entry, guest, args, timeoutMs),
     async cutAndCheck({ workload, check, cuts, between = [0, 3000], atLeast = 1, guest = first }) {
       rmSync(ackFile(guest), { force: true })
       for (let cut = 1; cut <= cuts; cut++) {

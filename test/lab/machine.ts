@@ -107,7 +107,7 @@ export const startMachine = (kernel: Kernel, files: MachineFiles, options: Machi
 
 /** The last lines of a text file, for messages; empty when it is not there. */
 export const tailOf = (path: string, lines = 15): string =>
-  existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').slice(-lines).join('\n') : ''
+  existsSync(path) ? readFileSync(path, 'utf8').replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n') : ''
 
 const prompt = '(qemu) '
 

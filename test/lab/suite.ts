@@ -9,7 +9,7 @@ import type { Guest } from './guest.ts'
 export interface LabCase {
   readonly name: string
   run(): Promise<void>
-  /** Milliseconds; 300 s when absent. A case that does not end fails, and the rest of its suite is not run. */
+  /** Milliseconds; 600 s when absent: a busy machine can be ten times slower than an idle one. A case that does not end fails, and the rest of its suite is not run. */
   readonly timeoutMs?: number
   /** Why it cannot run; it is then shown as skipped. */
   readonly skip?: string

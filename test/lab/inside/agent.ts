@@ -88,9 +88,10 @@ const servePort = async (path: string): Promise<void> => {
     child.on('close', finish)
     child.on('exit', (code, signal) => {
       // Not `close` alone: a daemon that the command left behind keeps the pipes open for ever. So: closed, or quiet.
+      // A stream that we hold back ourselves is not quiet.
       const whenQuiet = (before: number): void => {
         setTimeout(() => setImmediate(() => {
-          if (heard === before) finish(code, signal)
+          if (heard === before && !child.stdout.isPaused() && !child.stderr.isPaused()) finish(code, signal)
           else whenQuiet(heard)
         }), 100)
       }

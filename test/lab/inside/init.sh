@@ -27,7 +27,7 @@ rm -rf /etc/lvm/devices /etc/iscsi/nodes /etc/iscsi/send_targets /var/lib/iscsi
 mkdir -p /etc/iscsi
 echo "InitiatorName=iqn.2024-01.org.example:${word[name]}" >/etc/iscsi/initiatorname.iscsi
 # Private to root on the host; QEMU may run as somebody else, and then not even the guest's root can look into them.
-for folder in archive backup; do mount -t tmpfs lvm "/etc/lvm/$folder"; done
+for folder in archive backup; do mkdir -p "/etc/lvm/$folder"; mount -t tmpfs lvm "/etc/lvm/$folder"; done
 ip link set lo up
 if [[ -n ${word[address]} ]]; then ip addr add "${word[address]}" dev eth0; ip link set eth0 up; fi
 

@@ -9,7 +9,7 @@ import { assertClean } from '../fixtures/clean.ts'
 import { shareInGuest } from '../protocol.ts'
 import type { CaseResult, LabCase, LabSuite } from '../suite.ts'
 
-const defaultTimeoutMs = 300_000
+const defaultTimeoutMs = 600_000
 
 const say = (value: unknown): void => {
   // Straight to the descriptor: a case may end the process, and a stream would lose what it holds.

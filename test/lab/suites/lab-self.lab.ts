@@ -1,7 +1,7 @@
 /** The lab proves itself before anybody relies on it; its cases are also the shortest examples of each fixture. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { assertClean, leftovers } from '../fixtures/clean.ts'
 import { faultyDisk } from '../fixtures/faulty-disk.ts'
@@ -105,6 +105,9 @@ export default suite({
         assert.match((await read(disk.path, ['skip=256'])).stderr, /Input\/output error/)
         await disk.become('good')
         assert.equal(await begin(), 'first')
+        await disk.become('slow')
+        assert.equal(await begin(), 'first')
+        await disk.become('good')
         await disk.hang()
         let answered = false
         const reading = read(disk.path).then(({ code }) => {
@@ -154,7 +157,13 @@ export default suite({
         const refused = await tool(['mount', '-t', 'nfs', '-o', 'vers=4.2,retry=0', server.remote('sr'), '/mnt'])
         assert.match(refused.stderr, /Connection refused/)
         await server.start()
-        await mountNfs(server.remote('sr'), '4.2', async (point) => writeFileSync(`${point}/again`, ''))
+        await mountNfs(server.remote('sr'), '4.2', async (point) => {
+          writeFileSync(`${point}/again`, '')
+          await server.unexport()
+          assert.notEqual((await tool(['stat', `${point}/again`])).code, 0)
+          await server.exportAll()
+          await waitFor('the export to be back', async () => (await tool(['stat', `${point}/again`])).code === 0)
+        })
       }),
     },
     {
@@ -175,7 +184,20 @@ export default suite({
             assert.ok(page.includes(target.serialOf(1)))
             target.unmap(1)
             assert.notEqual((await read(link(1))).code, 0)
-            await initiator.logout(iqn)
+            await having(loopDevice(32 * MiB), async (loop) => {
+              target.addLun({ number: 2, device: loop.path })
+              const rescan = () => must(['iscsiadm', '-m', 'node', '-T', iqn, '-R'])
+              await rescan()
+              await waitFor('the new LUN', () => existsSync(link(2)))
+              await loop.grow(48 * MiB)
+              await rescan()
+              await waitFor('the LUN to grow', async () => await sizeOf(link(2)) === 48 * MiB)
+              target.enable(false)
+              await assert.rejects(initiator.discover(portal))
+              target.enable(true)
+              await initiator.logout(iqn)
+              target.unmap(2)
+            })
           }))
       },
     },
@@ -278,6 +300,9 @@ export default suite({
         const bytes = Buffer.from(Array.from({ length: 200_000 }, (_, index) => index % 251))
         const digest = await guest.ok(['md5sum'], { stdin: bytes })
         assert.equal(digest.split(' ')[0], createHash('md5').update(bytes).digest('hex'))
+        // More than any buffer on the way holds.
+        const much = await guest.exec(['sh', '-c', 'head -c 12000000 /dev/urandom | base64 | tee /dev/shm/much; md5sum </dev/shm/much >&2; rm /dev/shm/much'])
+        assert.equal(much.stderr.split(' ')[0], createHash('md5').update(much.stdout).digest('hex'))
         const both = await guest.exec(['sh', '-c', 'echo out; echo err >&2; exit 7'])
         assert.deepEqual([both.code, both.stdout, both.stderr], [7, 'out\n', 'err\n'])
         assert.equal(await guest.ok(['sh', '-c', 'pwd; echo $LABWORD'], { cwd: '/usr', env: { LABWORD: 'word' } }), '/usr\nword\n')
