@@ -239,6 +239,8 @@ const remove: Handler<'SR.delete'> = async (call, params) => {
     })
   }
   await disconnect(call, ctx, driver, attachedRecord)
+  // Remembered before the place is cleaned: a repeat after a crash then knows why it finds nothing there.
+  call.engine.records.putSr({ uuid: params.sr_uuid, ...place })
   await erase(ctx, place.deviceConfig).catch(asDriverError(place.type))
   call.engine.records.removeSr(params.sr_uuid)
   return { changed: true }

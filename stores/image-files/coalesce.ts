@@ -15,7 +15,7 @@ import { removeFacts } from './facts.ts'
 import { removeImage } from './destroy.ts'
 import { intentName, type RecoveryRule } from './intents.ts'
 import { removeLocks } from './locks.ts'
-import { mendFirst, withImage } from './mend.ts'
+import { mendFirst, withFile, withImage } from './mend.ts'
 import { imageFormat } from './place.ts'
 import { growImage } from './resize.ts'
 import { layer, mustExist, type Store } from './store.ts'
@@ -126,6 +126,10 @@ export const recoverSwap: RecoveryRule = async (store, { name, vdis: [child, bas
   // A torn intent was never decided: nothing has been done yet.
   if (whole && (await files.stat(store.paths.image(base))) !== undefined) {
     const grandparent = (await mustExist(store, base)).parent
+    // An earlier run may have died between the two places that hold the identity.
+    await withFile(store, base, 'write', async (file) => {
+      if ((await imageFormat.repair(file, false)).length > 0) await file.sync()
+    })
     await withImage(store, base, 'write', async (image) => {
       await image.setIdentity({ id, hidden: false })
       await image.sync()

@@ -127,6 +127,8 @@ export const attachImageStore = async (ctx: Ctx, place: ImagePlace): Promise<voi
   const store = createStore(ctx.sr, place)
   try {
     for (const path of subdirectories(paths)) await place.files.mkdir(path)
+    // A creation that was killed may have left an identity that a power cut still takes away: what is believed here must stay.
+    await Promise.all([place.files.syncDirectory(paths.own), place.files.syncDirectory(paths.images)])
     await markParents(store, await readAll(store, ctx))
   } catch (error) {
     const failure = toStorageError(error, layer)

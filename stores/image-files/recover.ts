@@ -22,8 +22,30 @@ const rules: Readonly<Record<string, RecoveryRule>> = {
 
 const order = Object.keys(rules)
 
+/** Intents whose content says what to write. */
+const records = ['grow', 'reparent', 'swap']
+
+/**
+ * A dead process may have left names and records that a power cut still takes away. The rules decide by what they see, and
+ * remove what is then no longer needed: what they see must stay first.
+ */
+const settle = async ({ place, paths }: Store, intents: readonly Intent[]): Promise<void> => {
+  const { files } = place
+  for (const { kind, name } of intents) {
+    if (!records.includes(kind)) continue
+    const file = await files.open(paths.intent(name), 'write')
+    try {
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  }
+  for (const directory of [paths.intents, paths.images, paths.facts, paths.locks]) await files.syncDirectory(directory)
+}
+
 const obey = async (store: Store, ctx: Ctx, intents: readonly Intent[]): Promise<readonly string[]> => {
   const replayed: string[] = []
+  if (intents.length > 0) await settle(store, intents)
   for (const intent of [...intents].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind))) {
     ctx.signal.throwIfAborted()
     const said = await rules[intent.kind]?.(store, intent)
