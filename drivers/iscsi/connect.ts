@@ -8,6 +8,7 @@ import { formatPortal, type TargetPortal } from '../../host/iscsi/portal.ts'
 import { makeRecord, readRecord, restoreRecord } from '../../host/iscsi/records.ts'
 import { login, logout, makeFace, removeFace, rescan, settledDisks } from '../../host/iscsi/session.ts'
 import { disksOf, isUp, readSessions, sessionTo, type IscsiSession } from '../../host/iscsi/sessions.ts'
+import { readMounts } from '../../host/mount/mountinfo.ts'
 import { multipathRuns, removeMap } from '../../host/multipath/maps.ts'
 import { mapOn } from '../../host/scsi/disks.ts'
 import { addUser, markName, openedSessions, portalOfMark, putOpened, readOpened, removeOpened, removeUser, usersOfTarget, type TargetUser } from './marks.ts'
@@ -127,6 +128,11 @@ const closeSessions = async (ctx: Ctx, target: Pick<Target, 'iqn' | 'initiator' 
     throw new StorageError('busy', `${holder} is built on a LUN of ${target.iqn}: logging out would pull the disk from under it`, {
       layer, remedy: `See what it is (lsblk /dev/${holder}) and close it: umount, vgchange -an, dmsetup remove`, details: { holder },
     })
+  }
+  const devices = new Set([...disks.map(({ device }) => device), ...[...maps.values()].map(({ device }) => device)])
+  const mount = devices.size === 0 ? undefined : (await readMounts(ctx.host.files)).find(({ device }) => devices.has(device))
+  if (mount !== undefined) {
+    throw new StorageError('busy', `A LUN of ${target.iqn} is mounted on ${mount.mountPoint}`, { layer, remedy: `umount ${mount.mountPoint}`, details: { mount_point: mount.mountPoint } })
   }
   for (const map of maps.values()) await removeMap(ctx, map)
   for (const session of ours) await logout(ctx, session)

@@ -37,11 +37,16 @@ const builtOn = async (ctx: Ctx, lun: Lun): Promise<string | undefined> => {
   return mount === undefined ? undefined : `it is mounted on ${mount.mountPoint}`
 }
 
+/** They look at every disk, for a moment or for ever, and are no users of it. */
+const onlookers: readonly (string | undefined)[] = ['systemd-udevd', '(udev-worker)', 'udevd', 'multipathd']
+
 /** Which processes have it open, in words. */
 const openedBy = async (ctx: Ctx, nodes: readonly string[]): Promise<string | undefined> => {
   if (nodes.length === 0) return undefined
   const pids = parseOpeners((await ctx.host.run(openersCommand(nodes), ctx.signal)).stdout)
-  return pids.length === 0 ? undefined : `process ${pids.slice(0, 5).join(', ')} has it open`
+  const named = await Promise.all(pids.map(async (pid) => ({ pid, name: await attribute(ctx.host.files, `/proc/${pid}/comm`) })))
+  const users = named.filter(({ name }) => !onlookers.includes(name))
+  return users.length === 0 ? undefined : `${users.slice(0, 5).map(({ pid, name }) => `process ${pid}${name === undefined ? '' : ` (${name})`}`).join(', ')} has it open`
 }
 
 const inUse = (vdi: VdiUuid, by: string): StorageError =>
