@@ -26,6 +26,8 @@ export interface Marks<T> {
   claim(name: string, value: T): Promise<Mark<T> | undefined>
   /** True when something was removed. */
   remove(name: string): Promise<boolean>
+  /** Removes what dead processes left half made, if it is older than that (Unix milliseconds). */
+  sweep(olderThanMs: number): Promise<void>
 }
 
 const isTaken = (error: unknown): boolean =>
@@ -104,6 +106,13 @@ export const createMarks = <T>({ files, runDirectory, bootId }: Needs, prefix: s
       const removed = await files.unlink(pathOf(name))
       if (removed) await settle()
       return removed
+    },
+    async sweep(olderThanMs) {
+      for (const entry of (await files.list(runDirectory)) ?? []) {
+        if (!entry.startsWith(`${prefix}-`) || !entry.endsWith('.tmp')) continue
+        const facts = await files.stat(`${runDirectory}/${entry}`)
+        if (facts !== undefined && facts.modifiedMs < olderThanMs) await files.unlink(`${runDirectory}/${entry}`)
+      }
     },
   }
 }

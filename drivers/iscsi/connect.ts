@@ -11,7 +11,7 @@ import { disksOf, isUp, readSessions, sessionTo, type IscsiSession } from '../..
 import { readMounts } from '../../host/mount/mountinfo.ts'
 import { multipathRuns, removeMap } from '../../host/multipath/maps.ts'
 import { mapOn } from '../../host/scsi/disks.ts'
-import { addUser, markName, openedSessions, portalOfMark, putOpened, readOpened, removeOpened, removeUser, usersOfTarget, type TargetUser } from './marks.ts'
+import { addUser, dropDeadMarks, markName, openedSessions, portalOfMark, putOpened, readOpened, removeOpened, removeUser, usersOfTarget, type TargetUser } from './marks.ts'
 import { discoverAll, portalsOf, shortDigest, type Target } from './target.ts'
 
 const layer = 'driver:iscsi'
@@ -103,6 +103,7 @@ const openSessions = async (ctx: Ctx, target: Target, portals: readonly TargetPo
 
 /** Takes away what marks of this target speak of and nothing needs: records of sessions that are no more, an interface without session. */
 const tidy = async (ctx: Ctx, target: Pick<Target, 'iqn' | 'face'>): Promise<void> => {
+  await dropDeadMarks(ctx)
   const sessions = await readSessions(ctx.host.files)
   for (const { name, opened, session } of await openedSessions(ctx, sessions)) {
     if (opened.iqn !== target.iqn || session !== undefined) continue
@@ -114,11 +115,11 @@ const tidy = async (ctx: Ctx, target: Pick<Target, 'iqn' | 'face'>): Promise<voi
 }
 
 /**
- * Logs out what we opened and nobody needs. What the kernel has built on its disks (volumes, mounts) must be gone: the disks
+ * Logs out what we opened and nobody but `leaving` needs. What the kernel has built on its disks (volumes, mounts) must be gone: the disks
  * would die under it, without a word.
  */
-const closeSessions = async (ctx: Ctx, target: Pick<Target, 'iqn' | 'initiator' | 'face'>): Promise<void> => {
-  if ((await usersOfTarget(ctx, target)).length > 0) return
+const closeSessions = async (ctx: Ctx, target: Pick<Target, 'iqn' | 'initiator' | 'face'>, leaving?: string): Promise<void> => {
+  if ((await usersOfTarget(ctx, target)).some(({ name }) => name !== leaving)) return
   const sessions = await sessionsOf(ctx, target)
   const ours = (await openedSessions(ctx, sessions)).flatMap(({ session }) => (session === undefined ? [] : [session]))
   const disks = (await Promise.all(ours.map(async (session) => (await disksOf(ctx.host.files, session)).disks))).flat()
@@ -175,17 +176,14 @@ export const connect = async (ctx: Ctx, target: Target, name: string, user: Targ
     }
   })
 
-/** Ends the use by `name`, and logs out when it was the last. What is gone already is done. */
-export const disconnect = async (ctx: Ctx, target: Target, name: string, user: TargetUser): Promise<void> =>
+/**
+ * Ends the use by `name`, and logs out when it was the last; what is gone already is done. The mark goes last: as long as
+ * anything is left to do, it tells that `name` is not through.
+ */
+export const disconnect = async (ctx: Ctx, target: Target, name: string): Promise<void> =>
   underTargetLock(ctx, target.iqn, 'logout from', async () => {
-    const removed = await removeUser(ctx, name)
-    try {
-      await closeSessions(ctx, target)
-    } catch (error) {
-      // Still logged in, so still a user.
-      if (removed) await addUser(ctx, name, user)
-      throw error
-    }
+    await closeSessions(ctx, target, name)
+    await removeUser(ctx, name)
   })
 
 /** A look may take so long; a crash in it keeps the session no longer than that. */
@@ -200,7 +198,7 @@ export const withTarget = async <T>(ctx: Ctx, target: Target, driver: string, wo
     if (connection.opened === 0) await rescan(ctx, connection.sessions)
     return await work(connection)
   } finally {
-    await disconnect(ctx, target, name, user)
+    await disconnect(ctx, target, name)
   }
 }
 

@@ -6,6 +6,7 @@ import { StorageError } from '../../core/errors.ts'
 import { formatSize, MiB, TiB } from '../../core/units.ts'
 import { detachLun, rawContentType } from '../../stores/raw-luns/attach.ts'
 import { dropClaimsOf } from '../../stores/raw-luns/claims.ts'
+import { sweepLockNotes } from '../../stores/raw-luns/locks.ts'
 import { openRawLuns, rawLunFeatures } from '../../stores/raw-luns/open.ts'
 import { readLuns } from '../../stores/raw-luns/source.ts'
 import { connect, disconnect, withTarget } from './connect.ts'
@@ -76,8 +77,9 @@ export default defineDriver({
   },
   async detach(ctx, raw) {
     const target = await targetOf(ctx, raw)
-    await disconnect(ctx, target, ctx.sr, userOf(target, type))
+    await disconnect(ctx, target, ctx.sr)
     await dropClaimsOf(ctx, ctx.sr)
+    await sweepLockNotes(ctx)
   },
   open: async (ctx, raw) => openRawLuns(lunSource(await targetOf(ctx, raw), type)),
   letGo,

@@ -38,6 +38,17 @@ export const usersOfTarget = async (ctx: Ctx, { iqn, initiator }: Pick<Target, '
     .filter(({ stale, value }) => !stale && value.iqn === iqn && value.initiator === initiator && (value.untilMs === undefined || value.untilMs > ctx.clock.now()))
     .map(({ name, value }) => ({ name, ...value }))
 
+const hour = 60 * 60_000
+
+/** Takes away marks of earlier boots and of looks that are over, and what a dead process left half made. */
+export const dropDeadMarks = async (ctx: Ctx): Promise<void> => {
+  const now = ctx.clock.now()
+  const users = usersOf(ctx)
+  for (const { name, stale, value } of await users.list()) if (stale || (value.untilMs ?? now + 1) <= now) await users.remove(name)
+  await users.sweep(now - hour)
+  await openedOf(ctx).sweep(now - hour)
+}
+
 export const addUser = async (ctx: Ctx, name: string, user: TargetUser): Promise<void> => usersOf(ctx).put(name, user)
 export const removeUser = async (ctx: Ctx, name: string): Promise<boolean> => usersOf(ctx).remove(name)
 

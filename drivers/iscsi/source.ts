@@ -7,7 +7,7 @@ import { disksOf, isUp, type IscsiSession } from '../../host/iscsi/sessions.ts'
 import type { LunPath } from '../../stores/raw-luns/lun.ts'
 import type { LunSource } from '../../stores/raw-luns/source.ts'
 import { connect, forgottenSessions, sessionsOf } from './connect.ts'
-import { usersOfTarget, type TargetUser } from './marks.ts'
+import { addUser, usersOfTarget, type TargetUser } from './marks.ts'
 import type { Target } from './target.ts'
 
 const layer = 'driver:iscsi'
@@ -68,9 +68,11 @@ export const lunSource = (target: Target, driver: string): LunSource => {
 
     /** Only when there is no session at all: one that is down is being recovered by iscsid already. */
     async reconnect(ctx) {
-      if ((await sessionsOf(ctx, target)).length > 0) return { replayed: [] }
-      const used = (await usersOfTarget(ctx, target)).some(({ name }) => name === ctx.sr)
-      if (!used) return { replayed: [] }
+      if ((await sessionsOf(ctx, target)).length > 0) {
+        // An attached SR is a user, whatever became of its mark.
+        if (!(await usersOfTarget(ctx, target)).some(({ name }) => name === ctx.sr)) await addUser(ctx, ctx.sr, userOf(target, driver))
+        return { replayed: [] }
+      }
       const { sessions } = await connect(ctx, target, ctx.sr, userOf(target, driver))
       return { replayed: [`logged in again to ${target.iqn} (${sessions.map(({ portal }) => formatPortal(portal)).join(', ')})`] }
     },

@@ -9,7 +9,7 @@ const changeMs = 30_000
 
 /** Discovery that leaves no trace in the database of records. A dead address is tried for minutes: who asks says how long to wait. */
 export const discoverCommand = (portal: Portal, timeoutMs: number): Command => ({
-  argv: ['iscsiadm', '-m', 'discovery', '-t', 'sendtargets', '-p', formatPortal(portal), '-I', 'default', '-o', 'nonpersistent'], timeoutMs, effect: 'read',
+  argv: ['iscsiadm', '-m', 'discovery', '-t', 'sendtargets', '-p', formatPortal(portal), '-I', 'default', '-o', 'nonpersistent'], timeoutMs, effect: 'read', accept: [0, status.notFound],
 })
 
 /** Discovery with the credentials of a discovery record. */

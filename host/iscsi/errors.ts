@@ -24,6 +24,10 @@ const meanings: Readonly<Record<number, Meaning>> = {
   27: { kind: 'toolFailed', says: 'the initiator does not support that', remedy: 'See the log of iscsid' },
 }
 
+/** iscsiadm has one status for a name that means nothing and for a portal that offers nothing. */
+export const unresolved = (what: string): StorageError =>
+  new StorageError('unreachable', `${what}: the name cannot be resolved`, { layer: 'host:iscsi', remedy: 'Give the address of the portal, or see to the name service of this host (getent hosts <name>)' })
+
 /** Puts a failed run of iscsiadm in words; whatever else was thrown stays what it is. `what` was tried, as `login to iqn... at 192.0.2.10:3260`. */
 export const explainIscsi = (what: string) => (error: unknown): never => {
   if (!(error instanceof StorageError)) throw error
@@ -33,9 +37,6 @@ export const explainIscsi = (what: string) => (error: unknown): never => {
     throw new StorageError('unreachable', `${what}: no answer within the time allowed`, { ...error.facts, layer: 'host:iscsi', cause: error, remedy: noAnswer.remedy })
   }
   if (error.kind !== 'toolFailed' || typeof status !== 'number') throw error
-  if (status === 21 && /resolve/.test(said)) {
-    throw new StorageError('unreachable', `${what}: the name cannot be resolved`, { ...error.facts, layer: 'host:iscsi', cause: error, remedy: 'Give the address of the portal, or see to the name service of this host (getent hosts <name>)' })
-  }
   const meaning = meanings[status]
   if (meaning === undefined) throw new StorageError('toolFailed', `${what}: iscsiadm failed with status ${status}: ${said.trim().slice(-300)}`, { ...error.facts, layer: 'host:iscsi', cause: error })
   throw new StorageError(meaning.kind, `${what}: ${meaning.says}`, { ...error.facts, layer: 'host:iscsi', cause: error, remedy: meaning.remedy })

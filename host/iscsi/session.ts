@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ctx } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { deleteFaceCommand, discoverCommand, loginCommand, logoutCommand, nameFaceCommand, newFaceCommand, rescanCommand } from './build.ts'
-import { explainIscsi } from './errors.ts'
+import { explainIscsi, unresolved } from './errors.ts'
 import { parseDiscovery, parseInitiatorName } from './parse.ts'
 import { formatPortal, type Portal, type TargetPortal } from './portal.ts'
 import { discoverWithChap, type Chap } from './records.ts'
@@ -27,7 +27,9 @@ export const hostInitiator = async (ctx: Needs): Promise<string> => {
 export const discover = async (ctx: Needs, portal: Portal, chap: Chap | undefined): Promise<readonly TargetPortal[]> => {
   const what = `discovery at ${formatPortal(portal)}`
   try {
-    const { stdout } = await ctx.host.run(discoverCommand(portal, discoveryMs), ctx.signal).catch(explainIscsi(what))
+    const { exitCode, stdout, stderr } = await ctx.host.run(discoverCommand(portal, discoveryMs), ctx.signal).catch(explainIscsi(what))
+    // The portal answers, and offers nothing to this initiator: `No portals found`.
+    if (exitCode !== 0 && /resolve/.test(stderr)) throw unresolved(what)
     return parseDiscovery(stdout)
   } catch (error) {
     if (!(error instanceof StorageError) || error.kind !== 'permissionDenied' || chap === undefined) throw error

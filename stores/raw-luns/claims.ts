@@ -22,6 +22,8 @@ export type LunClaim = z.infer<typeof LunClaim>
 
 type Needs = Pick<Ctx, 'host'>
 
+const hour = 60 * 60_000
+
 const marksOf = (ctx: Needs): Marks<LunClaim> => createMarks(ctx.host, 'lun', LunClaim)
 
 /** Claims of this boot. */
@@ -53,7 +55,8 @@ export const dropClaim = async (ctx: Needs, vdi: VdiUuid, sr: SrUuid): Promise<v
 }
 
 /** Everything an SR has claimed: when it is detached nothing of it is attached. */
-export const dropClaimsOf = async (ctx: Needs, sr: SrUuid): Promise<void> => {
+export const dropClaimsOf = async (ctx: Pick<Ctx, 'host' | 'clock'>, sr: SrUuid): Promise<void> => {
   const marks = marksOf(ctx)
   for (const mark of await marks.list()) if (mark.stale || mark.value.sr === sr) await marks.remove(mark.name)
+  await marks.sweep(ctx.clock.now() - hour)
 }

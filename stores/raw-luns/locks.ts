@@ -10,7 +10,7 @@ import type { VdiUuid } from '../../core/ids.ts'
 import { createMarks } from '../../host/marks.ts'
 import type { ReservationState } from '../../host/scsi/parse.ts'
 import { holderOf, readReservations, registerAll, releaseReservation, takeReservation } from '../../host/scsi/reservations.ts'
-import { epochOfKey, isLockKey, isOwner, lockKey, maxEpoch, nameOfKey } from './lock-key.ts'
+import { epochOfKey, isOwner, lockKey, maxEpoch, nameOfKey } from './lock-key.ts'
 import { describeLun, works, type Lun } from './lun.ts'
 
 const layer = 'store:raw-luns'
@@ -132,5 +132,9 @@ export const renewLunLock = async (ctx: Ctx, lun: Lun): Promise<void> => {
   const devices = devicesOf(lun)
   const state = await readReservations(ctx, devices[0])
   const key = state === undefined ? undefined : holderOf(state)
-  if (key !== undefined && isLockKey(key) && nameOfKey(key) === note.key) await registerAll(ctx, devices, key)
+  if (key !== undefined && nameOfKey(key) === note.key) await registerAll(ctx, devices, key)
+  else await notesOf(ctx).remove(lun.vdi)
 }
+
+/** Notes that a dead process left half made. */
+export const sweepLockNotes = async (ctx: Ctx): Promise<void> => notesOf(ctx).sweep(ctx.clock.now() - 60 * 60_000)

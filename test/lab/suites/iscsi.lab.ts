@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { attachedStand, fails, filesBelow, iqn, iscsiStand, leftOnHost, lunRow, MiB, naa, needLun, openRaw, portal, serial, sessionsNow, sr_uuid, watchingArgv } from '../fixtures/iscsi-stand.ts'
-import { initiatorOf } from '../fixtures/lio.ts'
+import { initiatorOf, lioTarget } from '../fixtures/lio.ts'
 import { loopDevice } from '../fixtures/loop.ts'
 import { blackHole } from '../fixtures/network.ts'
 import { multipathDaemon } from '../fixtures/multipath.ts'
@@ -240,15 +240,22 @@ export default suite({
     },
     {
       name: 'what a crash left is found as an orphan, and logged out by a repair',
-      run: async () => attachedStand({}, async ({ engine, state }) => {
-        // As if the process had died between the login and the end of its look.
-        const files = filesBelow(`${state}/run`).filter((path) => path.includes('iscsi-user-'))
-        assert.equal(files.length, 1)
-        rmSync(files[0] ?? '')
-        assert.deepEqual((await engine.call('SR.orphans', { sr_uuid })).orphans.map(({ where }) => where.includes(iqn)), [true])
-        const { findings } = await engine.call('SR.verify', { sr_uuid, repair: 'yes' })
-        assert.ok(findings.some(({ what, repaired }) => what.includes('nobody needs it') && repaired), JSON.stringify(findings))
-        assert.deepEqual(sessionsNow(), [])
+      run: async () => attachedStand({}, async ({ engine, state, device_config }) => {
+        const other = await lioTarget({ iqn: `${iqn}.other`, luns: [{ number: 0, size: 4 * MiB }], portals: ['127.0.0.3:3260'] })
+        try {
+          const second = '0b1ad7ee-42a3-4f2e-a9c2-6bdc0d2d7f53'
+          await engine.call('SR.attach', { sr_uuid: second, type: 'iscsi', device_config: { ...device_config, target: '127.0.0.3', targetIQN: other.iqn } })
+          assert.equal(sessionsNow().length, 2)
+          // As if the process had died between its login and whatever it wanted there, and nobody knew of it any more.
+          for (const file of [`run/iscsi-user-${second}.json`, `srs/${second}.json`]) rmSync(`${state}/${file}`)
+          assert.deepEqual((await engine.call('SR.orphans', { sr_uuid })).orphans.map(({ where }) => where.includes(other.iqn)), [true])
+          const { findings } = await engine.call('SR.verify', { sr_uuid, repair: 'yes' })
+          assert.ok(findings.some(({ what, repaired }) => what.includes('nobody needs it') && repaired), JSON.stringify(findings))
+          assert.equal(sessionsNow().length, 1)
+          assert.deepEqual((await engine.call('SR.orphans', { sr_uuid })).orphans, [])
+        } finally {
+          await other.dispose()
+        }
       }),
     },
     {

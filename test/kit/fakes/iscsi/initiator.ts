@@ -85,7 +85,10 @@ export const remap = (initiator: ModelInitiator): void => {
   if (!initiator.multipathd) return
   for (const disk of initiator.sessions.flatMap(({ disks }) => disks)) {
     const wwid = `3${naaOf(disk.serial)}`
-    if (!initiator.maps.has(wwid) && disk.size > 0) initiator.maps.set(wwid, { number: initiator.maps.size, size: disk.size, readOnly: false })
+    if (initiator.maps.has(wwid) || disk.size === 0) continue
+    const taken = new Set([...initiator.maps.values()].map(({ number }) => number))
+    const number = Array.from({ length: taken.size + 1 }, (_, index) => index).find((index) => !taken.has(index)) ?? 0
+    initiator.maps.set(wwid, { number, size: disk.size, readOnly: false })
   }
 }
 
