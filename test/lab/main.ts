@@ -93,7 +93,9 @@ const test = async (names: readonly string[], flags: { readonly jobs: number; re
     say(`the lab suites could not run: ${skipped}`)
     return report({ ok: process.env['CI'] !== 'true', suites: [], skipped })
   }
-  const suites = await Promise.all((names.length === 0 ? suiteNames() : names).map(loadSuite))
+  const found = await Promise.all((names.length === 0 ? suiteNames() : names).map(loadSuite))
+  const suites = found.filter(({ onlyByName }) => names.length > 0 || onlyByName === undefined)
+  for (const { name, onlyByName } of found) if (names.length === 0 && onlyByName !== undefined) say(`not run: ${name}, since ${onlyByName}; npm run lab -- test ${name}`)
   const started = performance.now()
   const results = await runSuites(suites, { jobs: flags.jobs, say: console.log, ...(flags.filter === undefined ? {} : { filter: flags.filter }) })
   console.log(`${renderTable(results)}\n${((performance.now() - started) / 1000).toFixed(0)} s in all`)
@@ -148,7 +150,7 @@ program.command('logs').description('console and kernel log of a warm guest').op
 program.command('list').description('the suites').action(action(async () => {
   for (const one of suiteNames()) console.log(one)
 }))
-program.command('test').description('run lab suites, all when none is named').argument('[suite...]')
+program.command('test').description('run lab suites; when none is named, all but those that want to be named').argument('[suite...]')
   .option('--jobs <n>', 'guests at a time, within the cores', count, 1).option('--filter <text>', 'only cases whose name holds it')
   .option('--json-summary <file>', 'write the results there, too')
   .action(action(test))

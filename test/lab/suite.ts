@@ -64,6 +64,8 @@ export interface LabSuite {
   readonly memoryMiB?: number
   /** vCPUs a guest; 2, or 1 with two guests, when absent. */
   readonly cpus?: number
+  /** Why it runs only when it is named: for a suite whose cases have passed one by one, but never yet all in one run. */
+  readonly onlyByName?: string
   /** It gets along with other suites in one guest: it leaves nothing behind and expects nothing but its disks, blank. */
   readonly shared?: boolean
   /** A function is called in the guest only: for conformance suites that build their cases from a harness. */
