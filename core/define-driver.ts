@@ -23,14 +23,14 @@ type Definition<Schema extends z.ZodObject, F extends readonly Feature[]> = Driv
   }
 
 /** Parses a raw dconf. Every violation is told at once, by key; values of secret keys are never repeated. */
-export const parseDconf = <Schema extends z.ZodObject>(type: string, schema: Schema, raw: DeviceConfig): z.output<Schema> => {
+export const parseDconf = <Schema extends z.ZodObject>(type: string, schema: Schema, raw: DeviceConfig, prefix = 'device_config'): z.output<Schema> => {
   const parsed = schema.safeParse(raw)
   if (parsed.success) return parsed.data
   throw invalidFromZod(parsed.error, {
     layer: `driver:${type}`,
-    prefix: 'device_config',
+    prefix,
     known: Object.keys(schema.shape),
-    remedy: `A ${type} SR takes: ${Object.keys(schema.shape).join(', ')}`,
+    remedy: `${prefix === 'device_config' ? `A ${type} SR` : `An array of type ${type}`} takes: ${Object.keys(schema.shape).join(', ')}`,
   })
 }
 
