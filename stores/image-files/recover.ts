@@ -45,7 +45,6 @@ const settle = async ({ place, paths }: Store, intents: readonly Intent[]): Prom
 
 const obey = async (store: Store, ctx: Ctx, intents: readonly Intent[]): Promise<readonly string[]> => {
   const replayed: string[] = []
-  if (intents.length > 0) await settle(store, intents)
   for (const intent of [...intents].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind))) {
     ctx.signal.throwIfAborted()
     const said = await rules[intent.kind]?.(store, intent)
@@ -74,8 +73,11 @@ export const recover = async (store: Store, ctx: Ctx, vdi: VdiUuid | undefined):
       if (intent.kind === 'grow' && intent.vdis[0] === vdi) mine.push(intent)
       if (intent.kind === 'swap' && (await readsThrough(store, vdi, intent))) mine.push(intent)
     }
+    if (mine.length > 0) await settle(store, mine)
     return { replayed: await obey(store, ctx, mine) }
   }
+  // Also for temporary files alone: the twin of a clone may be all that is left of an intent whose rename is not durable yet.
+  await settle(store, intents)
   const replayed = await obey(store, ctx, intents.filter((intent) => Object.hasOwn(rules, intent.kind)))
   // Nobody refers to these any more, whoever wrote them is dead.
   for (const intent of intents.filter(isTemporary)) await endIntent(store, intent.name)

@@ -3,7 +3,7 @@ import type { Ctx, Finding, Orphan } from '../../core/contract.ts'
 import { StorageError, toStorageError } from '../../core/errors.ts'
 import type { VdiUuid } from '../../core/ids.ts'
 import { chainProblems } from './catalog.ts'
-import { listIntents } from './intents.ts'
+import { isTemporary, listIntents } from './intents.ts'
 import { lockedVdis } from './locks.ts'
 import { withFile, withImage } from './mend.ts'
 import { imageFileName, imageFormat, storeDirectory, vdiOfFileName } from './place.ts'
@@ -63,7 +63,22 @@ export const verify = async (store: Store, ctx: Ctx, only: VdiUuid | undefined, 
     }
   }
   ctx.progress(wanted.length, wanted.length)
-  return findings
+  const unfinished = await listUnfinished(store, entries)
+  return findings.map((finding) => (finding.weight === 'note' || finding.vdi === undefined || !unfinished(finding.vdi) ? finding
+    : { ...finding, weight: 'note', what: `${finding.what} (a change of it is unfinished: the next change of this SR, or attaching it, finishes it first)` }))
+}
+
+/** Whether an intent names a VDI or what it reads through: until its rule was obeyed, what is wrong there is no damage. */
+const listUnfinished = async (store: Store, entries: ReadonlyMap<VdiUuid, { readonly parent?: VdiUuid }>): Promise<(vdi: VdiUuid) => boolean> => {
+  const named = new Set((await listIntents(store)).filter((intent) => !isTemporary(intent)).flatMap(({ vdis }) => vdis))
+  return (vdi) => {
+    const seen = new Set<VdiUuid>()
+    for (let at: VdiUuid | undefined = vdi; at !== undefined && !seen.has(at); at = entries.get(at)?.parent) {
+      if (named.has(at)) return true
+      seen.add(at)
+    }
+    return false
+  }
 }
 
 /** Two VDIs on one file would write into each other. */

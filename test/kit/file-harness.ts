@@ -19,15 +19,17 @@ import type { Harness, Session, World } from './case.ts'
 import { openImage } from './image-disk.ts'
 import { createModelFiles } from './model/files.ts'
 import { createProcess } from './model/process.ts'
-import { createLogBook, modelHarness } from './model/world.ts'
+import { createLogBook, modelHarness, type ModelWorldOptions } from './model/world.ts'
 
 export const formats = { [vhd.name]: vhd }
 
-export const modelFileHarness = () =>
-  modelHarness({
-    driver: file, name: 'file, on model files', deviceConfig: { location: '/srv/disks' }, directories: ['/srv/disks'], formats,
-    disk: async (machine, attachment) => openImage(createModelFiles(machine.first.space, createProcess()), attachment),
-  })
+export const modelFileWorld: ModelWorldOptions = {
+  driver: file, name: 'file, on model files', deviceConfig: { location: '/srv/disks' }, directories: ['/srv/disks'], formats,
+  disk: async (machine, attachment) => openImage(createModelFiles(machine.first.space, createProcess()), attachment),
+  blankRemains: ['/srv/disks/.storage-manager/'],
+}
+
+export const modelFileHarness = () => modelHarness(modelFileWorld)
 
 /** How a session gets from the caller to the engine. */
 export type FrontEnd = (engine: Engine, directory: string) => Promise<Session>

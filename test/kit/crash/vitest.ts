@@ -5,7 +5,18 @@ import { usualSize } from '../stage.ts'
 import { explore, missingForScenario } from './explore.ts'
 import { scenarios, type Scenario } from './scenarios.ts'
 
-export const describeCrashes = (world: ModelWorldOptions, more: readonly Scenario[] = []): void => {
+/** `CRASH_SCHEDULES=all` judges every schedule of every driver; `CRASH_SEED` draws others. */
+const { CRASH_SCHEDULES: asked, CRASH_SEED: seedText } = process.env
+const seed = Number(seedText ?? 1)
+
+export interface CrashSettings {
+  readonly more?: readonly Scenario[]
+  /** For drivers with so many schedules that a usual run judges a part of them only, see ExploreOptions. */
+  readonly share?: number
+}
+
+export const describeCrashes = (world: ModelWorldOptions, { more = [], share: usualShare = 1 }: CrashSettings = {}): void => {
+  const share = asked === 'all' ? 1 : usualShare
   describe(`crashes of ${world.name ?? world.driver.type}`, () => {
     let schedules = 0
     for (const scenario of [...scenarios(world.vdiSize ?? usualSize(world.driver)), ...more]) {
@@ -15,7 +26,7 @@ export const describeCrashes = (world: ModelWorldOptions, more: readonly Scenari
         continue
       }
       it(`${scenario.name} survives a crash at every step`, async () => {
-        const found = await explore(world, scenario)
+        const found = await explore(world, scenario, { share, seed })
         schedules += found.schedules
         expect(found.problems).toEqual([])
         // The collector of a driver that shares nothing has nothing to do.
@@ -23,6 +34,6 @@ export const describeCrashes = (world: ModelWorldOptions, more: readonly Scenari
         expect(found.schedules).toBeGreaterThan(found.steps.length)
       })
     }
-    afterAll(() => console.log(`${world.name ?? world.driver.type}: ${schedules} crash schedules judged`))
+    afterAll(() => console.log(`${world.name ?? world.driver.type}: ${schedules} crash schedules judged${share < 1 ? `, drawn by lot (CRASH_SEED=${seed}); CRASH_SCHEDULES=all judges every one` : ''}`))
   })
 }

@@ -28,6 +28,8 @@ export interface ModelWorldOptions extends MachineOptions {
   /** A file or device of raw content when absent. */
   readonly disk?: OpenDisk
   readonly vdiSize?: number
+  /** Lines of the inventory that a deletion of the SR may leave when it died near its end; the place counts as blank with them. */
+  readonly blankRemains?: readonly string[]
   readonly lacks?: readonly Lack[]
   /** Both hosts reach the same storage. */
   readonly shared?: boolean
