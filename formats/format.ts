@@ -67,7 +67,7 @@ export interface Image {
   /** Makes everything written so far part of the image and durable. */
   sync(): Promise<void>
   /**
-   * Enlarges the virtual disk; the new end reads as zeros. Shrinking is refused. Whatever was saved to `redo` and not
+   * Enlarges the virtual disk, durably; the new end reads as zeros. Shrinking is refused. Whatever was saved to `redo` and not
    * cleared is to be given to `replay` before anything else touches the image. Nothing else may run on the image meanwhile.
    */
   grow(size: number, redo: RedoLog): Promise<void>

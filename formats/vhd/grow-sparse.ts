@@ -62,7 +62,8 @@ const makeRoom = async (image: Sparse, table: Table, end: number): Promise<void>
   low.sort((a, b) => a.at - b.at)
   const free = Math.max(table.dataEnd, end)
   const places = placesFor(free, blockSize, low.length)
-  await moveFooter(image, places.at(-1)?.end ?? free)
+  const moved = await moveFooter(image, places.at(-1)?.end ?? free)
+  if (!moved && low.length === 0) return
   image.zeroFrom = Math.max(image.zeroFrom, image.length)
   for (const [index, place] of places.entries()) {
     const from = low[index]?.at ?? 0
@@ -153,7 +154,7 @@ export const growSparse = async (image: Sparse, size: number, redo: RedoLog): Pr
   refuseShrink(image.footer.size, size)
   checkSize(size, sectorSize)
   const table = await writableTable(image)
-  await commit(image)
+  if (table.dirty.size > 0) await commit(image)
   if (size === image.footer.size) return
   const { blockSize, entries } = image.header
   const taken = table.entries.findIndex((entry, block) => entry !== unallocated && block >= blockCount(image.footer.size, blockSize))

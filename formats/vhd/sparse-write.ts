@@ -56,13 +56,14 @@ const allZero = (bytes: Uint8Array): boolean => {
   return true
 }
 
-/** Step 1. Everything from the end of data to the new footer is then free space inside the file. */
-export const moveFooter = async (image: Sparse, at: number): Promise<void> => {
-  if (image.footerAt !== undefined && at <= image.footerAt) return
+/** Step 1. Everything from the end of data to the new footer is then free space inside the file. False when it was there already. */
+export const moveFooter = async (image: Sparse, at: number): Promise<boolean> => {
+  if (image.footerAt !== undefined && at <= image.footerAt) return false
   // After a failure nobody knows how long the file is.
   await decisive(image, async () => image.file.write(at, image.footer.bytes))
   image.footerAt = at
   image.length = at + footerLength
+  return true
 }
 
 /** Places for so many new blocks, one behind the other. */

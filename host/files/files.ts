@@ -57,7 +57,14 @@ const fill = async (fd: number, bytes: Uint8Array, position: number): Promise<nu
   return done
 }
 
+/** So much is allocated without a look at how long the file is. */
+const small = 64 * 1024
+
 const readFully = async (fd: number, position: number, length: number): Promise<Uint8Array> => {
+  if (length <= small) {
+    const bytes = Buffer.allocUnsafe(length)
+    return bytes.subarray(0, await fill(fd, bytes, position))
+  }
   const stats = await fstat(fd)
   if (stats.isFile() && stats.size > 0) {
     // Never longer than the file: a hostile length must not make us allocate.
@@ -188,7 +195,8 @@ export const createFiles = (): Files => ({
     try {
       await fsync(fd)
     } finally {
-      await close(fd)
+      // Nothing is behind a directory that was opened for reading: closing it cannot wait for the storage.
+      fs.closeSync(fd)
     }
   },
 })

@@ -2,6 +2,7 @@
  * The images of a store and how they hang together, always read from the storage. One image costs a stat when its file
  * has not changed; who has which children is known as long as the directory has not changed, or only by ourselves.
  */
+import type { RandomAccess } from '../../core/bytes.ts'
 import type { Ctx } from '../../core/contract.ts'
 import { reportError, StorageError, toStorageError } from '../../core/errors.ts'
 import type { VdiUuid } from '../../core/ids.ts'
@@ -23,6 +24,8 @@ export interface ImageEntry {
 
 export interface Catalog {
   one(vdi: VdiUuid): Promise<ImageEntry | undefined>
+  /** The same of an image whose content the caller has just written, or only given another name: it is not read. */
+  written(vdi: VdiUuid, summary: ImageSummary): Promise<ImageEntry | undefined>
   /** Reads the directory afresh. */
   all(ctx: Ctx): Promise<ReadonlyMap<VdiUuid, ImageEntry>>
   children(ctx: Ctx, vdi: VdiUuid): Promise<readonly VdiUuid[]>
@@ -45,13 +48,17 @@ const summaryAt = async (place: ImagePlace, path: string, file: FileFacts): Prom
   if (file.kind !== 'file') throw new StorageError('imageCorrupt', `${path} is a ${file.kind}, not a file`, { layer, remedy: 'Remove it, or put the image itself in its place' })
   const open = await place.files.open(path, 'read')
   try {
-    const length = await open.length()
-    const tailStart = Math.max(0, length - imageFormat.tailLength)
-    const [head, tail] = await Promise.all([open.read(0, imageFormat.headLength), open.read(tailStart, imageFormat.tailLength)])
-    return imageFormat.summarize(head, tail, length)
+    return await summaryOf(open)
   } finally {
     await open.close()
   }
+}
+
+export const summaryOf = async (file: RandomAccess): Promise<ImageSummary> => {
+  const length = await file.length()
+  const tailStart = Math.max(0, length - imageFormat.tailLength)
+  const [head, tail] = await Promise.all([file.read(0, imageFormat.headLength), file.read(tailStart, imageFormat.tailLength)])
+  return imageFormat.summarize(head, tail, length)
 }
 
 /** What is wrong between a child and its parent; undefined when they belong together. */
@@ -110,6 +117,14 @@ export const createCatalog = (place: ImagePlace, paths: Paths): Catalog => {
     return entry
   }
 
+  const written: Catalog['written'] = async (vdi, summary) => {
+    const file = await place.files.stat(paths.image(vdi))
+    if (file === undefined) return undefined
+    const entry = entryOf(vdi, file, summary)
+    summaries.set(vdi, { version: file.version, entry })
+    return entry
+  }
+
   const all: Catalog['all'] = async (ctx) => {
     const version = await directoryVersion()
     const rows = await place.scanner.images(place.directory, imageFormat.name, ctx.signal)
@@ -132,14 +147,16 @@ export const createCatalog = (place: ImagePlace, paths: Paths): Catalog => {
 
   return {
     one,
+    written,
     all,
     async children(ctx, vdi) {
       if (family === undefined || family.version !== (await directoryVersion())) await all(ctx)
       return [...(family?.children.get(vdi) ?? [])]
     },
     async changing(work, after) {
+      if (family === undefined) return work()
       const known = family
-      const valid = known !== undefined && known.version === (await directoryVersion())
+      const valid = known.version === (await directoryVersion())
       family = undefined
       const result = await work()
       const version = await directoryVersion()

@@ -11,19 +11,20 @@
  */
 import type { CopyRequest, Ctx, VdiRecord } from '../../core/contract.ts'
 import { asVdiUuid, type VdiUuid } from '../../core/ids.ts'
-import { createFromStage, newImageId, refuseTaken, takeName } from './create.ts'
-import { writeNew } from './durable.ts'
-import { hasFacts, readFacts, removeFacts, writeFacts, type VdiFacts } from './facts.ts'
+import { settleAll } from '../../core/settle.ts'
+import type { ImageSummary } from '../../formats/format.ts'
+import { createFromStage, newImageId, refuseTaken, stageImage, takeName } from './create.ts'
+import { hasFacts, placeFacts, readFacts, removeFacts, stageFacts, type VdiFacts } from './facts.ts'
 import { endIntent, intentName, sameFile, type RecoveryRule } from './intents.ts'
-import { imageFileName, imageFormat } from './place.ts'
-import { kindOf, madeRecord, mustExist, refuseLongChain, type Store } from './store.ts'
+import { imageFileName } from './place.ts'
+import { kindOf, writtenRecord, mustExist, refuseLongChain, type Store } from './store.ts'
 import { mendFirst } from './mend.ts'
 
 /** Stages an empty child of an image that is, or will be, called `parent`. */
-export const stageChild = async (store: Store, ctx: Ctx, path: string, of: { readonly size: number; readonly id: string }, parent: VdiUuid): Promise<void> =>
-  writeNew(store.place.files, path, imageFormat.create({
+export const stageChild = async (store: Store, ctx: Ctx, path: string, of: { readonly size: number; readonly id: string }, parent: VdiUuid): Promise<ImageSummary> =>
+  stageImage(store.place.files, path, {
     size: of.size, id: newImageId(), createdMs: ctx.clock.now(), parent: { id: of.id, fileName: imageFileName(parent) },
-  }))
+  })
 
 const copiedNames = (source: VdiFacts, want: CopyRequest): VdiFacts => ({
   name: want.name ?? source.name,
@@ -47,10 +48,10 @@ const sourceOf = async (store: Store, ctx: Ctx, want: CopyRequest) => {
 
 /**
  * Steps of a snapshot:
- * 1. `intents/snapshot.<S>.<D>`: S's new child, with parent D; synced, then that directory
- * 2. facts of D
- * 3. link S's image to D's name, images synced
- * 4. rename the child over S: decided
+ * 1. `intents/snapshot.<S>.<D>`: S's new child, with parent D, and D's facts under a name of no meaning; both synced, then
+ *    that directory
+ * 2. D's facts get their name, S's image gets D's name as well; both directories synced
+ * 3. rename the child over S: decided
  * Recovery: the child is S already: nothing to do. Otherwise D's name is removed if it is still S's file, then D's facts,
  * then the child.
  */
@@ -61,21 +62,21 @@ export const snapshot = async (store: Store, ctx: Ctx, want: CopyRequest): Promi
   if (immutable) return createFromStage(store, dest, made, source, async (path) => stageChild(store, ctx, path, entry.summary, source))
   const name = intentName('snapshot', source, dest)
   await moveAside(store, { kind: 'snapshot', name, vdis: [source, dest] }, {
-    source, aside: dest, asideFacts: made, extra: async () => undefined,
+    source, aside: dest, facts: new Map([[dest, made]]), extra: async () => undefined,
     stage: async (path) => stageChild(store, ctx, path, entry.summary, dest),
     after: new Map([[dest, entry.parent], [source, dest]]),
   }, recoverSnapshot)
-  return madeRecord(store, dest)
+  return writtenRecord(store, dest, entry.summary, made)
 }
 
 /**
  * Steps of a clone, with a base B of a new uuid:
- * 1. `intents/clone.<S>.<D>.<B>`: S's new child, with parent B, and `twin.<D>`, the clone's image; synced, then that directory
- * 2. facts of B and D
- * 3. link S's image to B's name and the twin to D's, images synced
- * 4. rename the child over S: decided
- * 5. the twin's other name is removed
- * Recovery: the child is S already, or gone: step 5. Otherwise D and B lose their names and facts, then twin and child go.
+ * 1. `intents/clone.<S>.<D>.<B>`: S's new child, with parent B, `twin.<D>`, the clone's image, and facts of B and D under names
+ *    of no meaning; all synced, then that directory
+ * 2. the facts get their names, S's image gets B's name as well and the twin D's; both directories synced
+ * 3. rename the child over S: decided
+ * 4. the twin's other name is removed
+ * Recovery: the child is S already, or gone: step 4. Otherwise D and B lose their names and facts, then twin and child go.
  */
 export const clone = async (store: Store, ctx: Ctx, want: CopyRequest): Promise<VdiRecord> => {
   const { source, dest } = want
@@ -85,27 +86,28 @@ export const clone = async (store: Store, ctx: Ctx, want: CopyRequest): Promise<
   const base = asVdiUuid(crypto.randomUUID())
   const name = intentName('clone', source, dest, base)
   const twin = store.paths.intent(intentName('twin', dest))
+  let twinSummary = entry.summary
   await moveAside(store, { kind: 'clone', name, vdis: [source, dest, base] }, {
-    source, aside: base, asideFacts: { kind: 'base' },
+    source, aside: base, facts: new Map([[base, { kind: 'base' } as const], ...(hasFacts(made) ? [[dest, made] as const] : [])]),
     stage: async (path) => {
-      await Promise.all([stageChild(store, ctx, path, entry.summary, base), stageChild(store, ctx, twin, entry.summary, base)])
+      const makeTwin = async (): Promise<void> => {
+        twinSummary = await stageChild(store, ctx, twin, entry.summary, base)
+      }
+      await settleAll([stageChild(store, ctx, path, entry.summary, base), makeTwin()])
     },
-    extra: async () => {
-      if (hasFacts(made)) await writeFacts(store.place.files, store.paths, dest, made)
-      await takeName(store, twin, dest)
-    },
+    extra: async () => takeName(store, twin, dest),
     after: new Map([[base, entry.parent], [source, base], [dest, base]]),
   }, recoverClone)
-  await endIntent(store, intentName('twin', dest))
-  return madeRecord(store, dest)
+  const [record] = await Promise.all([writtenRecord(store, dest, twinSummary, made), endIntent(store, intentName('twin', dest))])
+  return record
 }
 
 interface Move {
   readonly source: VdiUuid
   /** The name that the data takes. */
   readonly aside: VdiUuid
-  readonly asideFacts: VdiFacts
-  readonly stage: (path: string) => Promise<void>
+  readonly facts: ReadonlyMap<VdiUuid, VdiFacts>
+  readonly stage: (path: string) => Promise<unknown>
   /** More names to be given before the decision. */
   readonly extra: () => Promise<void>
   readonly after: ReadonlyMap<VdiUuid, VdiUuid | undefined>
@@ -113,21 +115,25 @@ interface Move {
 
 /** The common steps; a failure on the way is taken back by the same rule that a crash is. */
 const moveAside = async (store: Store, intent: Parameters<RecoveryRule>[1], move: Move, takeBack: RecoveryRule): Promise<void> => {
-  const { files } = store.place
-  const path = store.paths.intent(intent.name)
+  const { paths, place: { files } } = store
+  const path = paths.intent(intent.name)
+  const staged = new Map<VdiUuid, string>()
   try {
-    await move.stage(path)
-    await files.syncDirectory(store.paths.intents)
-    await writeFacts(files, store.paths, move.aside, move.asideFacts)
+    await settleAll([move.stage(path), ...[...move.facts].map(async ([vdi, facts]) => staged.set(vdi, await stageFacts(files, paths, facts)))])
+    await files.syncDirectory(paths.intents)
     await store.catalog.changing(async () => {
-      await takeName(store, store.paths.image(move.source), move.aside)
-      await move.extra()
-      await files.syncDirectory(store.paths.images)
-      await files.rename(path, store.paths.image(move.source))
-      await files.syncDirectory(store.paths.images)
+      const named = async (): Promise<void> => {
+        await takeName(store, paths.image(move.source), move.aside)
+        await move.extra()
+        await files.syncDirectory(paths.images)
+      }
+      await settleAll([named(), ...[...staged].map(async ([vdi, at]) => placeFacts(files, paths, vdi, at))])
+      await files.rename(path, paths.image(move.source))
+      await files.syncDirectory(paths.images)
     }, move.after)
   } catch (error) {
     await takeBack(store, intent).catch(() => undefined)
+    for (const at of staged.values()) await files.unlink(at).catch(() => false)
     throw error
   }
 }

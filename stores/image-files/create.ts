@@ -3,17 +3,27 @@ import type { RandomAccess } from '../../core/bytes.ts'
 import type { CreateRequest, Ctx, VdiRecord } from '../../core/contract.ts'
 import { StorageError, isSystemError } from '../../core/errors.ts'
 import type { VdiUuid } from '../../core/ids.ts'
+import type { Files } from '../../core/ports.ts'
+import type { ImageSummary, NewImage } from '../../formats/format.ts'
+import { summaryOf } from './catalog.ts'
 import { writeNew } from './durable.ts'
 import { hasFacts, removeFacts, writeFacts, type VdiFacts } from './facts.ts'
 import { endIntent, intentName, sameFile, type RecoveryRule } from './intents.ts'
 import { imageFileName, imageFormat } from './place.ts'
-import { layer, madeRecord, type Store } from './store.ts'
+import { layer, writtenRecord, type Store } from './store.ts'
 
 /** A new identity for an image, as formats write it. */
 export const newImageId = (): string => crypto.randomUUID().replaceAll('-', '')
 
 const taken = (vdi: VdiUuid, cause?: unknown): StorageError =>
   new StorageError('alreadyExists', `There is a file ${imageFileName(vdi)} already`, { layer, cause, remedy: 'Choose another uuid; if a deleted VDI had this one, smctl sr collect frees it', details: { vdi_uuid: vdi } })
+
+/** An image without data under a name that is no VDI's, durable once its directory is synced. */
+export const stageImage = async (files: Files, path: string, image: NewImage): Promise<ImageSummary> => {
+  const bytes = imageFormat.create(image)
+  await writeNew(files, path, bytes)
+  return imageFormat.summarize(bytes.subarray(0, imageFormat.headLength), bytes.subarray(Math.max(0, bytes.length - imageFormat.tailLength)), bytes.length)
+}
 
 /** Before anything is written that bears the name of the new VDI. */
 export const refuseTaken = async (store: Store, vdi: VdiUuid): Promise<void> => {
@@ -44,13 +54,13 @@ export const createFromStage = async (
   vdi: VdiUuid,
   facts: VdiFacts,
   parent: VdiUuid | undefined,
-  stage: (path: string) => Promise<void>,
+  stage: (path: string) => Promise<ImageSummary>,
 ): Promise<VdiRecord> => {
   const { files } = store.place
   const name = intentName('create', vdi)
   const path = store.paths.intent(name)
   await refuseTaken(store, vdi)
-  await stage(path)
+  const summary = await stage(path)
   try {
     if (hasFacts(facts)) {
       await files.syncDirectory(store.paths.intents)
@@ -64,8 +74,8 @@ export const createFromStage = async (
     await recoverCreate(store, { kind: 'create', name, vdis: [vdi] }).catch(() => undefined)
     throw error
   }
-  await endIntent(store, name)
-  return madeRecord(store, vdi)
+  const [record] = await Promise.all([writtenRecord(store, vdi, summary, facts), endIntent(store, name)])
+  return record
 }
 
 export const recoverCreate: RecoveryRule = async (store, { name, vdis: [vdi] }) => {
@@ -95,7 +105,7 @@ export const create = async (store: Store, ctx: Ctx, want: CreateRequest): Promi
   const image = { size: want.size, id: newImageId(), createdMs: ctx.clock.now() }
   const facts: VdiFacts = { name: want.name, description: want.description, shareable: want.shareable }
   return createFromStage(store, want.uuid, facts, undefined, async (path) => {
-    if (want.provisioning === 'sparse') return writeNew(files, path, imageFormat.create(image))
+    if (want.provisioning === 'sparse') return stageImage(files, path, image)
     const { free } = await files.space(store.place.directory)
     if (want.size > free) {
       throw new StorageError('noSpace', `A full VDI of ${want.size} bytes does not fit: ${free} bytes are free`, { field: 'size', layer, remedy: 'Free some space, or create it sparse', details: { needed: want.size, free } })
@@ -104,6 +114,7 @@ export const create = async (store: Store, ctx: Ctx, want: CreateRequest): Promi
     try {
       await imageFormat.createFixed(watched(ctx, file, want.size), image)
       await file.sync()
+      return await summaryOf(file)
     } catch (error) {
       await files.unlink(path).catch(() => false)
       throw error

@@ -22,13 +22,22 @@ export const writeNew = async (files: Files, path: string, bytes: Uint8Array): P
 /** The prefix of files that nobody refers to before they are renamed. */
 export const temporaryPrefix = 'tmp'
 
-/** Readers see the old content or the new one. `path` must be below the store's own directory. */
-export const replaceText = async (files: Files, paths: Paths, path: string, text: string): Promise<void> => {
+/** The first half of `replaceText`: answers where the text lies. */
+export const stageText = async (files: Files, paths: Paths, text: string): Promise<string> => {
   const temporary = paths.intent(`${temporaryPrefix}.${crypto.randomUUID()}`)
   await writeNew(files, temporary, encoder.encode(text))
-  await files.rename(temporary, path)
+  return temporary
+}
+
+/** The second half. */
+export const placeText = async (files: Files, staged: string, path: string): Promise<void> => {
+  await files.rename(staged, path)
   await files.syncDirectory(path.slice(0, path.lastIndexOf('/')))
 }
+
+/** Readers see the old content or the new one. `path` must be below the store's own directory. */
+export const replaceText = async (files: Files, paths: Paths, path: string, text: string): Promise<void> =>
+  placeText(files, await stageText(files, paths, text), path)
 
 /** Gives a file its name if the name is free; alreadyExists otherwise. */
 export const writeOnce = async (files: Files, paths: Paths, path: string, text: string): Promise<void> => {

@@ -4,7 +4,7 @@ import { StorageError } from '../../core/errors.ts'
 import { VdiUuid } from '../../core/ids.ts'
 import { lazily } from '../../core/lazily.ts'
 import type { Files } from '../../core/ports.ts'
-import { replaceText } from './durable.ts'
+import { placeText, replaceText, stageText } from './durable.ts'
 import type { Paths } from './place.ts'
 
 export const maxFactsLength = 64 * 1024
@@ -49,8 +49,14 @@ const compact = (facts: VdiFacts): VdiFacts =>
 
 export const hasFacts = (facts: VdiFacts): boolean => Object.keys(compact(facts)).length > 0
 
+const textOf = (facts: VdiFacts): string => `${JSON.stringify({ format: 1, ...compact(facts) })}\n`
+
 export const writeFacts = async (files: Files, paths: Paths, vdi: VdiUuid, facts: VdiFacts): Promise<void> =>
-  replaceText(files, paths, paths.factsOf(vdi), `${JSON.stringify({ format: 1, ...compact(facts) })}\n`)
+  replaceText(files, paths, paths.factsOf(vdi), textOf(facts))
+
+/** `writeFacts` in two steps: everything that takes space first, the name later. */
+export const stageFacts = async (files: Files, paths: Paths, facts: VdiFacts): Promise<string> => stageText(files, paths, textOf(facts))
+export const placeFacts = async (files: Files, paths: Paths, vdi: VdiUuid, staged: string): Promise<void> => placeText(files, staged, paths.factsOf(vdi))
 
 export const removeFacts = async (files: Files, paths: Paths, vdi: VdiUuid): Promise<void> => {
   if (await files.unlink(paths.factsOf(vdi))) await files.syncDirectory(paths.facts)

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { StorageError } from '../../core/errors.ts'
 import { SrUuid } from '../../core/ids.ts'
 import { lazily } from '../../core/lazily.ts'
-import type { Files } from '../../core/ports.ts'
+import type { FileFacts, Files } from '../../core/ports.ts'
 import { replaceText, writeOnce } from './durable.ts'
 import type { ImagePlace, Paths } from './place.ts'
 
@@ -39,9 +39,27 @@ export const readIdentity = async (files: Files, paths: Paths): Promise<SrIdenti
   return text === undefined ? undefined : parse(paths.identity, text)
 }
 
-/** The identity of the SR that is meant; placeMissing or identityMismatch otherwise. A vanished mount ends here. */
-export const proveIdentity = async (place: ImagePlace, paths: Paths, uuid: SrUuid): Promise<SrIdentity> => {
-  const directory = await place.files.stat(place.directory)
+/**
+ * Answers the identity of the SR that is meant; placeMissing or identityMismatch otherwise. A vanished mount ends here. The place
+ * is looked at each time; the identity file is read again only when it is another one, or has changed.
+ */
+export const createProof = (place: ImagePlace, paths: Paths, uuid: SrUuid): (() => Promise<SrIdentity>) => {
+  let proven: { readonly version: string; readonly identity: SrIdentity } | undefined
+  return async () => {
+    const [directory, file] = await Promise.all([place.files.stat(place.directory), place.files.stat(paths.identity)])
+    if (proven !== undefined && directory?.kind === 'directory' && file?.version === proven.version) return proven.identity
+    proven = undefined
+    const identity = await checkIdentity(place, paths, uuid, directory)
+    // Only what was read while nothing changed is remembered.
+    if (file !== undefined && (await place.files.stat(paths.identity))?.version === file.version) proven = { version: file.version, identity }
+    return identity
+  }
+}
+
+export const proveIdentity = async (place: ImagePlace, paths: Paths, uuid: SrUuid): Promise<SrIdentity> =>
+  checkIdentity(place, paths, uuid, await place.files.stat(place.directory))
+
+const checkIdentity = async (place: ImagePlace, paths: Paths, uuid: SrUuid, directory: FileFacts | undefined): Promise<SrIdentity> => {
   if (directory !== undefined && directory.kind !== 'directory') {
     throw new StorageError('identityMismatch', `${place.directory} is a ${directory.kind === 'symlink' ? 'symbolic link, which could lead anywhere' : directory.kind}, not a directory`, {
       layer, remedy: 'Give the directory itself', details: { sr_uuid: uuid, directory: place.directory },

@@ -7,7 +7,7 @@ import { clone, snapshot } from './copy.ts'
 import { create } from './create.ts'
 import { destroy } from './destroy.ts'
 import { readFacts, writeFacts } from './facts.ts'
-import { proveIdentity, rewriteIdentity } from './identity.ts'
+import { rewriteIdentity } from './identity.ts'
 import { readLock, releaseLock, takeLock } from './locks.ts'
 import { imageFormat, type ImagePlace } from './place.ts'
 import { recover } from './recover.ts'
@@ -29,7 +29,7 @@ export const imageLimits = {
 export const imageContentType = imageFormat.name
 
 const attach = async (store: Store, vdi: VdiUuid): Promise<Attachment> => {
-  await proveIdentity(store.place, store.paths, store.sr)
+  await store.prove()
   await chainOf(store.catalog, await mustExist(store, vdi))
   return { path: store.paths.image(vdi), contentType: imageFormat.name }
 }
@@ -42,7 +42,7 @@ export const openImageStore = async (ctx: Ctx, place: ImagePlace, onClose: () =>
   const store = createStore(ctx.sr, place)
   const { paths } = store
   const { files } = place
-  await proveIdentity(place, paths, ctx.sr)
+  await store.prove()
   const collector = createCollector(store)
   return {
     features,
@@ -51,7 +51,7 @@ export const openImageStore = async (ctx: Ctx, place: ImagePlace, onClose: () =>
     async vdi(_call, vdi) {
       const found = await readVdi(store, vdi)
       // Absent is an answer only from a place that proves to be this SR.
-      if (found === undefined) await proveIdentity(place, paths, store.sr)
+      if (found === undefined) await store.prove()
       return found
     },
     attach: async (_call, vdi) => attach(store, vdi),
@@ -68,7 +68,7 @@ export const openImageStore = async (ctx: Ctx, place: ImagePlace, onClose: () =>
       await writeFacts(files, paths, vdi, { ...(await readFacts(files, paths, vdi)), ...names })
     },
     async setSrNames(_call, names) {
-      await rewriteIdentity(files, paths, { ...(await proveIdentity(place, paths, store.sr)), ...names })
+      await rewriteIdentity(files, paths, { ...(await store.prove()), ...names })
     },
     readLock: async (_call, vdi) => readLock(place, paths, vdi),
     lock: async (call, vdi, want) => takeLock(call, place, paths, vdi, want),

@@ -33,10 +33,7 @@ export const growImage = async (store: Store, ctx: Ctx, vdi: VdiUuid, size: numb
   const { summary } = await mustExist(store, vdi)
   if (summary.size >= size) return
   if (summary.needsRepair) await mendFirst(store, ctx, vdi)
-  await withImage(store, vdi, 'write', async (image) => {
-    await image.grow(size, redoLogOf(store, 'grow', vdi))
-    await image.sync()
-  })
+  await withImage(store, vdi, 'write', async (image) => image.grow(size, redoLogOf(store, 'grow', vdi)))
 }
 
 /** Recovery of `grow.<V>` and `reparent.<V>`: what the record says is written again; may be done by whoever holds V alone. */

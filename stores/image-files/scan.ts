@@ -5,7 +5,7 @@ import { mapInSlices } from '../../core/slices.ts'
 import { asVdiUuid, isUuid, type VdiUuid } from '../../core/ids.ts'
 import { chainProblems, type ImageEntry } from './catalog.ts'
 import { maxFactsLength, noFacts, parseFacts, writeFacts, type VdiFacts } from './facts.ts'
-import { proveIdentity, type SrIdentity } from './identity.ts'
+import type { SrIdentity } from './identity.ts'
 import { lockedVdis, readLock } from './locks.ts'
 import { kindOf, layer, recordOf, type Store } from './store.ts'
 
@@ -55,10 +55,10 @@ const readLocksOfAll = async (store: Store, entries: ReadonlyMap<VdiUuid, ImageE
 
 /** Everything, read afresh. The identity is proven before and after: a mount that vanishes meanwhile is no empty SR. */
 export const readAll = async (store: Store, ctx: Ctx): Promise<Contents> => {
-  await proveIdentity(store.place, store.paths, store.sr)
+  await store.prove()
   const [entries, { facts, doubts }] = await Promise.all([store.catalog.all(ctx), readFactsOfAll(store, ctx)])
   const { locks, doubts: lockDoubts } = await readLocksOfAll(store, entries)
-  const identity = await proveIdentity(store.place, store.paths, store.sr)
+  const identity = await store.prove()
   const problems = chainProblems(entries)
   const records = await mapInSlices(entries.values(), 500, (entry) =>
     recordOf(entry, facts.get(entry.uuid) ?? noFacts, locks.get(entry.uuid), problems.get(entry.uuid) ?? doubts.get(entry.uuid) ?? lockDoubts.get(entry.uuid)))
@@ -95,7 +95,7 @@ const statOf = async (store: Store, { identity, records }: Pick<Contents, 'ident
 }
 
 export const stat = async (store: Store, ctx: Ctx): Promise<SrStat> => {
-  const identity = await proveIdentity(store.place, store.paths, store.sr)
+  const identity = await store.prove()
   const entries = await store.catalog.all(ctx)
   const { total, free } = await store.place.files.space(store.place.directory)
   let physicalUtilisation = 0

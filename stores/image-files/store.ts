@@ -2,8 +2,10 @@
 import type { Ctx, VdiRecord } from '../../core/contract.ts'
 import { reportError, StorageError, toStorageError } from '../../core/errors.ts'
 import type { SrUuid, VdiUuid } from '../../core/ids.ts'
+import type { ImageSummary } from '../../formats/format.ts'
 import { chainOf, createCatalog, type Catalog, type ImageEntry } from './catalog.ts'
 import { noFacts, readFacts, type VdiFacts } from './facts.ts'
+import { createProof, type SrIdentity } from './identity.ts'
 import { readLock } from './locks.ts'
 import { pathsOf, imageFormat, type ImagePlace, type Paths } from './place.ts'
 
@@ -12,13 +14,15 @@ export interface Store {
   readonly place: ImagePlace
   readonly paths: Paths
   readonly catalog: Catalog
+  /** Fails unless the place is this SR, now. */
+  readonly prove: () => Promise<SrIdentity>
 }
 
 export const layer = 'store:image-files'
 
 export const createStore = (sr: SrUuid, place: ImagePlace): Store => {
   const paths = pathsOf(place.directory)
-  return { sr, place, paths, catalog: createCatalog(place, paths) }
+  return { sr, place, paths, catalog: createCatalog(place, paths), prove: createProof(place, paths, sr) }
 }
 
 export const kindOf = (facts: VdiFacts, entry: ImageEntry): VdiRecord['kind'] => facts.kind ?? (entry.summary?.hidden === true ? 'base' : 'disk')
@@ -74,15 +78,23 @@ export const mustExist = async (store: Store, vdi: VdiUuid): Promise<ImageEntry 
   return { ...entry, summary: entry.summary }
 }
 
-/** The record of a VDI that an operation has just made or changed. */
+const notReadBack = (vdi: VdiUuid, why: string): StorageError =>
+  new StorageError('ioError', `VDI ${vdi} was written but cannot be read back${why}`, {
+    layer, mayHaveChanged: true, remedy: 'Look at the kernel log of this host and at the health of the storage', details: { vdi_uuid: vdi },
+  })
+
+/** The record of a VDI whose image and facts the caller has just written: what it knows already is not read again. */
+export const writtenRecord = async (store: Store, vdi: VdiUuid, summary: ImageSummary, facts: VdiFacts): Promise<VdiRecord> => {
+  const [entry, lock] = await Promise.all([store.catalog.written(vdi, summary), readLock(store.place, store.paths, vdi)])
+  if (entry === undefined) throw notReadBack(vdi, ': its image is not there')
+  return recordOf(entry, facts, lock, undefined)
+}
+
+/** The record of a VDI that an operation has just changed. */
 export const madeRecord = async (store: Store, vdi: VdiUuid): Promise<VdiRecord> => {
   const made = await readVdi(store, vdi)
   // Read back: a disk that swallows writes would otherwise be told as success.
-  if (made === undefined || made.problem !== undefined) {
-    throw new StorageError('ioError', `VDI ${vdi} was written but cannot be read back${made?.problem === undefined ? '' : `: ${made.problem.message}`}`, {
-      layer, mayHaveChanged: true, remedy: 'Look at the kernel log of this host and at the health of the storage', details: { vdi_uuid: vdi },
-    })
-  }
+  if (made === undefined || made.problem !== undefined) throw notReadBack(vdi, made?.problem === undefined ? '' : `: ${made.problem.message}`)
   return made
 }
 
