@@ -1,0 +1,11 @@
+/** What front ends call: one function an operation, all on a `ReplicationSite` (docs/replication.md). */
+export { eachUnit } from './batch.ts'
+export { boundArray } from './bounded.ts'
+export { prepareRestore, prepareReverse, restore, reverse, type DirectionWant } from './direction.ts'
+export { failover, prepareFailover, type FailoverWant } from './failover.ts'
+export { planFailover, planRestore, planReverse, type DiscardPlan } from './plan.ts'
+export type { OperationResult } from './run.ts'
+export { findUnit, type ReplicationSite, type UnitRef } from './site.ts'
+export { checkTarget, startTest, stopTest, type TestResult } from './test-copies.ts'
+export { adopt, pause, removeUnit, resume, startSync, syncStatus } from './transfer.ts'
+export { listViews, readView, type UnitView } from './view.ts'
