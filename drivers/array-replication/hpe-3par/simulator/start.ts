@@ -1,0 +1,182 @@
+/**
+ * The simulator as a library: a pair (or more) of arrays that speak WSAPI over HTTPS, with volumes that hold real bytes, under
+ * one state directory that survives the death of the process at any moment. docs/array-simulator.md tells what is as in life.
+ */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { StorageError } from '../../../../core/errors.ts'
+import { holdFile } from '../../../../host/lock-file.ts'
+import { openBlockStore } from './blocks.ts'
+import { certificateOf } from './certificate.ts'
+import type { Fault, PlannedFault } from './faults.ts'
+import { openJournal } from './journal.ts'
+import { bytesKey, nextId, tablesOf, type Durations, type SimArray, type World } from './model.ts'
+import { profiles, type ProfileName } from './profiles.ts'
+import { serveArray, type ArrayServer } from './server.ts'
+import { applyOnline } from './tasks.ts'
+import { catchUp, commit } from './time.ts'
+import { bytesPerMiB } from './volume-records.ts'
+
+export interface ArrayWishes {
+  readonly name?: string
+  /** System id, decimal. */
+  readonly id?: number
+  readonly profile?: ProfileName
+  readonly user?: string
+  readonly password?: string
+  /** Default: the golden one, which is all of them. */
+  readonly licences?: readonly string[]
+  readonly capacityMiB?: number
+  readonly maxSessions?: number
+  readonly port?: number
+}
+
+export interface StartOptions {
+  readonly arrays: number | readonly ArrayWishes[]
+  readonly stateDirectory: string
+  /** Where to listen; default 127.0.0.1. */
+  readonly address?: string
+  /** Port of the first array, the next ones follow; 0 (the default) takes free ones. */
+  readonly port?: number
+  /** Milliseconds since 1970; tests that own the clock need not sleep. */
+  readonly now?: () => number
+  readonly durations?: Partial<Durations>
+  /** Arrays close the connection after every answer; true keeps it, for many requests in a short time. */
+  readonly keepAlive?: boolean
+}
+
+export interface RunningArray {
+  readonly url: string
+  readonly name: string
+  readonly id: number
+  readonly user: string
+  readonly password: string
+  readonly certificate: { readonly pem: string; readonly fingerprint: string }
+  fault(fault: Fault): PlannedFault
+  clearFaults(): void
+  /** `METHOD /pattern` -> how many requests have come. */
+  requests(): Readonly<Record<string, number>>
+  endSessions(): void
+  latency(milliseconds: number): void
+  /** False: dead to clients, hosts and the other array. Its state stays. */
+  power(on: boolean): void
+  /** Volume -> the file with its bytes; a base volume's file is its whole content. */
+  files(): Readonly<Record<string, string>>
+}
+
+export interface RunningArrays {
+  readonly arrays: readonly RunningArray[]
+  /** JSON with URL, user, password and certificate of every array; only its owner can read it. */
+  readonly credentialsFile: string
+  close(): Promise<void>
+}
+
+const defaultDurations: Durations = { copyMs: 2000, promoteMs: 2000, syncMs: 2000 }
+const firstId = 100_001
+const defaultCapacityMiB = 100 * 1024 * 1024
+
+/** Passwords are made once per state directory and kept where only the owner reads. */
+const passwordsOf = (directory: string, names: readonly string[]): Readonly<Record<string, string>> => {
+  const path = join(directory, 'passwords.json')
+  const known = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Readonly<Record<string, string>>) : {}
+  const all = { ...Object.fromEntries(names.map((name) => [name, randomBytes(12).toString('base64url')])), ...known }
+  writeFileSync(`${path}.new`, JSON.stringify(all), { mode: 0o600 })
+  renameSync(`${path}.new`, path)
+  return all
+}
+
+/** A new array has CPGs, knows the others as targets, and has done a task. */
+const furnish = (array: SimArray, others: readonly SimArray[], now: number): void => {
+  const { tables } = array
+  if (tables.values.get('furnished') === undefined) {
+    tables.values.put('furnished', 1)
+    for (const name of ['SSD_r6', 'FC_r5']) {
+      tables.cpgs.put(name, { id: nextId(tables, 'cpg'), name, uuid: randomUUID(), growthIncrementMiB: 8192, layout: { RAIDType: name === 'SSD_r6' ? 4 : 3, setSize: name === 'SSD_r6' ? 8 : 4, HA: 2, diskPatterns: [{ diskType: name === 'SSD_r6' ? 3 : 1 }] } })
+    }
+    tables.tasks.put('1', { id: nextId(tables, 'task'), type: 15, name: 'check_slow_disk', user: '3parsys', status: 1, startMs: now, endMs: now, kind: 'system' })
+  }
+  for (const other of others) if (tables.targets.get(other.name) === undefined) tables.targets.put(other.name, { name: other.name, peer: other.index, mirrorConfig: true })
+}
+
+/** Steps of a start after a kill: 1. volumes know their parents; 2. files without a record go; 3. what was under way is done. */
+const revive = (world: World, directory: string): void => {
+  const wanted = new Set<string>()
+  for (const array of world.arrays) {
+    for (const volume of array.tables.volumes.all()) {
+      const key = bytesKey(array, volume.id)
+      wanted.add(key)
+      if (!existsSync(world.blocks.path(key))) world.blocks.create(key, volume.sizeMiB * bytesPerMiB)
+      world.blocks.adopt(key, volume.parent === undefined ? undefined : bytesKey(array, volume.parent))
+    }
+  }
+  for (const name of readdirSync(directory)) {
+    const key = name.replace(/\.(img|map)$/, '')
+    if (!wanted.has(key)) world.blocks.remove(key)
+  }
+  for (const array of world.arrays) applyOnline(world, array)
+  commit(world)
+}
+
+const running = (world: World, array: SimArray, server: ArrayServer, certificate: { readonly cert: string; readonly fingerprint: string }): RunningArray => ({
+  url: server.url, name: array.name, id: array.id, user: array.user, password: array.password, certificate: { pem: certificate.cert, fingerprint: certificate.fingerprint },
+  fault: (fault) => server.faults.add(fault),
+  clearFaults: () => server.faults.clear(),
+  requests: () => Object.fromEntries(server.counts),
+  endSessions: () => server.sessions.endAll(),
+  latency: (milliseconds) => {
+    server.latencyMs = milliseconds
+  },
+  power: (on) => {
+    catchUp(world)
+    array.powered = on
+    if (on) return
+    server.drop()
+    server.sessions.endAll()
+  },
+  files: () => Object.fromEntries(array.tables.volumes.all().map(({ name, id }) => [name, world.blocks.path(bytesKey(array, id))])),
+})
+
+/**
+ * Starts arrays on `stateDirectory`, which is made when it is not there. Errors: `busy` when another simulator runs on it.
+ */
+export const startArrays = async (options: StartOptions): Promise<RunningArrays> => {
+  const directory = options.stateDirectory
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const held = holdFile(join(directory, 'lock'))
+  if (held === undefined) throw new StorageError('busy', `Another simulator runs on ${directory}`, { field: 'state', layer: 'simulator', remedy: 'Stop it, or give another directory: sim-arrays --state DIRECTORY' })
+  const wishes = typeof options.arrays === 'number' ? Array.from({ length: options.arrays }, (): ArrayWishes => ({})) : options.arrays
+  const names = wishes.map(({ name }, index) => name ?? `array-${String.fromCharCode(97 + index)}`)
+  const passwords = passwordsOf(directory, names)
+  const journal = openJournal(directory)
+  const blocks = openBlockStore(join(directory, 'volumes'))
+  const arrays = wishes.map((wish, index): SimArray => ({
+    index, id: wish.id ?? firstId + index, name: names[index] ?? '', profile: profiles[wish.profile ?? '3par-3.3.1'], user: wish.user ?? '3paradm', password: wish.password ?? passwords[names[index] ?? ''] ?? '',
+    licences: new Set(wish.licences ?? ['Golden License']), capacityMiB: wish.capacityMiB ?? defaultCapacityMiB, maxSessions: wish.maxSessions ?? 72,
+    iscsiAddresses: [`127.0.${index + 1}.1`, `127.0.${index + 1}.2`], tables: tablesOf(journal, index), powered: true,
+  }))
+  const world: World = { now: options.now ?? Date.now, journal, blocks, arrays, durations: { ...defaultDurations, ...options.durations }, linkCut: false, afterCommit: [], onDiscard: [] }
+  for (const array of arrays) furnish(array, arrays.filter((other) => other !== array), world.now())
+  revive(world, join(directory, 'volumes'))
+
+  const servers: { readonly server: ArrayServer; readonly array: RunningArray }[] = []
+  for (const [index, array] of arrays.entries()) {
+    const certificate = certificateOf(directory, array.name)
+    const port = wishes[index]?.port ?? (options.port === undefined || options.port === 0 ? 0 : options.port + index)
+    const server = await serveArray({ world, array, certificate, address: options.address ?? '127.0.0.1', port, keepAlive: options.keepAlive === true })
+    servers.push({ server, array: running(world, array, server, certificate) })
+  }
+  const credentialsFile = join(directory, 'credentials.json')
+  writeFileSync(credentialsFile, `${JSON.stringify({ arrays: servers.map(({ array: { name, id, url, user, password, certificate } }) => ({ name, id, url, user, password, ...certificate })) }, null, 2)}\n`, { mode: 0o600 })
+  chmodSync(credentialsFile, 0o600)
+  return {
+    arrays: servers.map(({ array }) => array),
+    credentialsFile,
+    close: async () => {
+      for (const { server } of servers) await server.close()
+      journal.close()
+      blocks.close()
+      held.release()
+    },
+  }
+}
