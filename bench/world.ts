@@ -1,7 +1,7 @@
 /** A daemon as users run it (from dist/), SRs full of images, and the peers to compare with. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -65,6 +65,50 @@ export const startDaemon = async (state: string): Promise<BenchDaemon> => {
         await ended
       },
     }
+  }
+}
+
+/** See floor/bare-server.ts. `ask` answers the path of the disk. */
+export const startBareServer = async (directory: string): Promise<{ ask(operation: string, disk?: string): Promise<string>; stop(): Promise<void> }> => {
+  mkdirSync(directory, { recursive: true })
+  const path = join(directory, 'floor.sock')
+  const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'bench', 'floor', 'bare-server.ts'), path, directory], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+  await new Promise((resolve, reject) => {
+    child.stdout.once('data', resolve)
+    child.once('exit', () => reject(new Error('the bare server ended')))
+  })
+  const socket = connect(path)
+  return {
+    ask: async (operation, disk = '') => new Promise((resolve) => {
+      socket.once('data', (chunk: Buffer) => resolve((JSON.parse(chunk.toString()) as { readonly disk: string }).disk))
+      socket.write(JSON.stringify({ operation, disk }))
+    }),
+    async stop() {
+      socket.destroy()
+      const ended = new Promise((resolve) => child.once('exit', resolve))
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+/** A connection that sends calls and reads each answer to its end without looking at it. */
+export const connectRaw = async (socketPath: string): Promise<{ call(method: string, params: unknown): Promise<void>; close(): void }> => {
+  const socket = connect(socketPath)
+  await new Promise((resolve, reject) => {
+    socket.once('connect', resolve).once('error', reject)
+  })
+  return {
+    call: async (method, params) => new Promise((resolve, reject) => {
+      const onData = (chunk: Buffer): void => {
+        if (chunk.at(-1) !== 10) return
+        socket.off('data', onData)
+        resolve()
+      }
+      socket.on('data', onData).once('error', reject)
+      socket.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })}\n`)
+    }),
+    close: () => socket.destroy(),
   }
 }
 

@@ -17,6 +17,7 @@ import { FaultError, faultOf, methodFault, requestFault, type Fault } from './fa
 import { frontMethodNames, frontMethods, type FrontMethodName, type FrontParams, type FrontResult } from './front-methods.ts'
 import { defaultLimits, type RpcLimits } from './limits.ts'
 import { parseMessage } from './message.ts'
+import { writeDown } from './write-down.ts'
 
 export interface RpcServerOptions {
   readonly engine: Engine
@@ -189,7 +190,7 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
     try {
       const parsed = parseMessage(message, limits)
       const response = parsed.ok ? await answer(parsed.value, peer) : faultResponse(null, parsed.fault)
-      return response === null ? undefined : JSON.stringify(response)
+      return response === null ? undefined : await writeDown(response)
     } catch (error) {
       log.error({ err: error }, 'an answer could not be written down')
       return JSON.stringify(faultResponse(null, faultFor(error)))

@@ -26,7 +26,7 @@ export const createWorkerScanner = (entry: URL, execArgv: readonly string[] = []
 
   const running = (): Worker => {
     if (worker !== undefined) return worker
-    const started = new Worker(entry, { execArgv: [...execArgv] })
+    const started = new Worker(entry, { execArgv: [...execArgv], resourceLimits: { maxYoungGenerationSizeMb: 6 } })
     started.unref()
     started.on('message', (reply: ScanReply) => waiting.get(reply.id)?.onReply(reply))
     started.on('error', die)
