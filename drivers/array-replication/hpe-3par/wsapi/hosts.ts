@@ -60,8 +60,8 @@ export const changeSet = async (api: Wsapi, kind: SetKind, name: string, change:
   await api.write({ method: 'PUT', path: `/${kind}/${segment(name)}`, body: { action: setAction[change], setmembers: members }, what: `${change} members of the set ${name}` }, signal)
 }
 
-export const renameSet = async (api: Wsapi, kind: SetKind, name: string, newName: string, signal: AbortSignal): Promise<void> => {
-  await api.write({ method: 'PUT', path: `/${kind}/${segment(name)}`, body: { newName }, what: `rename the set ${name}` }, signal)
+export const modifySet = async (api: Wsapi, kind: SetKind, name: string, change: { readonly comment: string }, signal: AbortSignal): Promise<void> => {
+  await api.write({ method: 'PUT', path: `/${kind}/${segment(name)}`, body: change, what: `change the set ${name}`, repeatable: true }, signal)
 }
 
 export const removeSet = async (api: Wsapi, kind: SetKind, name: string, signal: AbortSignal): Promise<void> => {

@@ -2,7 +2,7 @@
 import { isCode, unless } from './errors.ts'
 import type { Wsapi } from './client.ts'
 import { segment } from './query.ts'
-import { KeyValue, listOf } from './schemas.ts'
+import { KeyValue, listOf, StampedKeyValue } from './schemas.ts'
 
 const pathOf = (volume: string, key?: string): string => `/volumes/${segment(volume)}/objectKeyValues${key === undefined ? '' : `/${segment(key)}`}`
 
@@ -29,3 +29,7 @@ export const putKeyValue = async (api: Wsapi, volume: string, key: string, value
 export const removeKeyValue = async (api: Wsapi, volume: string, key: string, signal: AbortSignal): Promise<void> => {
   await unless('notFound', api.write({ method: 'DELETE', path: pathOf(volume, key), what: `remove metadata ${key} of volume ${volume}`, repeatable: true }, signal))
 }
+
+/** When it was made, in seconds of the array's clock. */
+export const readCreationSec = async (api: Wsapi, volume: string, key: string, signal: AbortSignal): Promise<number> =>
+  (await api.get(pathOf(volume, key), StampedKeyValue, `read metadata ${key} of volume ${volume}`, signal)).creationTimeSec

@@ -78,6 +78,7 @@ export const Qos = z.looseObject({
 export type Qos = z.output<typeof Qos>
 
 export const KeyValue = z.looseObject({ key: z.string(), value: z.string() })
+export const StampedKeyValue = z.looseObject({ creationTimeSec: z.number() })
 
 const RemoteVolume = z.looseObject({
   targetName: z.string(), remoteVolumeName: z.string().optional(), remoteVolumeID: z.number().optional(), syncStatus: z.number(),
@@ -96,7 +97,7 @@ export const RcGroup = z.looseObject({
 export type RcGroup = z.output<typeof RcGroup>
 export const RcTarget = z.looseObject({
   name: z.string(), type: z.number().optional(), disabled: z.boolean().optional(),
-  portPosAndLink: z.array(z.looseObject({ portPos: portPos.optional(), link: z.string().optional() })).optional(),
+  portPosAndLink: z.array(z.looseObject({ portPos: portPos.optional(), link: z.unknown(), status: z.number().optional() })).optional(),
   policies: z.looseObject({ mirrorConfig: z.boolean().optional() }).optional(),
 })
 export type RcTarget = z.output<typeof RcTarget>
