@@ -179,13 +179,6 @@ export const settingsOf = async (ctx: Pick<ArrayCtx, 'host'>, own: Connection): 
   }
 }
 
-/** The other array seen as the near one: what a site that has only one file of settings connects to after a disaster. */
-export const mirrored = (settings: Settings): Settings | undefined => {
-  const { peer } = settings
-  if (peer === undefined) return undefined
-  return { access: peer.access, cpg: peer.cpgMap.get(settings.cpg) ?? settings.cpg, snapCpg: peer.snapCpgMap.get(settings.snapCpg) ?? settings.snapCpg, peer: undefined }
-}
-
 export const exampleConnection: ArrayConnection = {
   hpe3par_api_url: 'https://192.0.2.10:8080/api/v1', hpe3par_username: 'storage', hpe3par_password: 'secret', hpe3par_cpg: 'FC_r6',
 }
