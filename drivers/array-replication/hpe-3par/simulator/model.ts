@@ -156,6 +156,12 @@ export interface Group {
   /** Of the primary: when the next periodic synchronisation begins, and the one that runs. */
   readonly nextCycleMs?: number
   readonly transfer?: { readonly pointMs: number; readonly endMs: number }
+  /** This side was made primary while the other was it, too; until a recover or restore settles who wins. */
+  readonly failedOver?: boolean
+  /** It stopped by itself when the link went. */
+  readonly lostLink?: boolean
+  /** A restore is under way: whether bytes come from the other side, and whether the group starts then. */
+  readonly fill?: { readonly bytes: boolean; readonly start: boolean }
 }
 
 export interface Tables {

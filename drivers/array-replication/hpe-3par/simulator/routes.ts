@@ -5,6 +5,9 @@ import { hostRoutes } from './hosts.ts'
 import { keyValueRoutes } from './key-values.ts'
 import type { Handler } from './model.ts'
 import { portRoutes } from './ports.ts'
+import { groupRoutes } from './remote-copy/groups.ts'
+import { membershipRoutes } from './remote-copy/membership.ts'
+import { roleRoutes } from './remote-copy/roles.ts'
 import { setRoutes } from './sets.ts'
 import { systemRoutes } from './system.ts'
 import { taskRoutes } from './tasks.ts'
@@ -20,6 +23,7 @@ interface Route {
 
 const routes: readonly Route[] = [
   ...systemRoutes, ...cpgRoutes, ...volumeRoutes, ...copyRoutes, ...setRoutes, ...hostRoutes, ...vlunRoutes, ...portRoutes, ...taskRoutes, ...keyValueRoutes,
+  ...groupRoutes, ...membershipRoutes, ...roleRoutes,
 ].map(([method, pattern, handler]): Route => ({ method, pattern, parts: pattern.split('/'), handler }))
 
 export interface Found {

@@ -5,6 +5,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { StorageError } from '../../../../core/errors.ts'
 import { holdFile } from '../../../../host/lock-file.ts'
 import { openBlockStore } from './blocks.ts'
@@ -16,7 +17,11 @@ import { profiles, type ProfileName } from './profiles.ts'
 import { serveArray, type ArrayServer } from './server.ts'
 import { applyOnline } from './tasks.ts'
 import { catchUp, commit } from './time.ts'
-import { bytesPerMiB } from './volume-records.ts'
+import { bytesPerMiB, needVolume } from './volume-records.ts'
+import { readVolume, seenVolume, writeVolume } from './host-io.ts'
+import { isPeriodic, pairsOf } from './remote-copy/find.ts'
+import { completeFills, loseLinks, regainLinks } from './remote-copy/roles.ts'
+import { mirrorOf } from './remote-copy/transfers.ts'
 
 export interface ArrayWishes {
   readonly name?: string
@@ -61,12 +66,35 @@ export interface RunningArray {
   latency(milliseconds: number): void
   /** False: dead to clients, hosts and the other array. Its state stays. */
   power(on: boolean): void
+  /** As a host: refused (`notFound`, `unreachable`, `wrongRole`, `readOnly`, `noSpace`) where an array would not serve it. Bytes. */
+  read(seen: Seen, offset: number, length: number): Promise<Buffer>
+  /** Acknowledged when it resolves: in a synchronous group both sides have it then. */
+  write(seen: Seen, offset: number, data: Buffer): Promise<void>
+  /** What a volume holds, whoever may see it: for tests. */
+  inspect(volume: string, offset: number, length: number): Buffer
   /** Volume -> the file with its bytes; a base volume's file is its whole content. */
   files(): Readonly<Record<string, string>>
 }
 
+/** Where a host's read or write goes: through a VLUN of the host (its name, IQN or WWN of a port) to the volume with the WWN. */
+export interface Seen {
+  readonly host: string
+  readonly wwn: string
+}
+
+export interface Link {
+  /** Milliseconds that a write to a synchronous group waits for the other side. */
+  latencyMs: number
+  /** No array reaches another any more; started groups stop, each side by itself. */
+  cut(): void
+  restore(): void
+}
+
 export interface RunningArrays {
   readonly arrays: readonly RunningArray[]
+  readonly link: Link
+  /** Makes happen what the clock says is due; every request and every write does it, too. */
+  catchUp(): void
   /** JSON with URL, user, password and certificate of every array; only its owner can read it. */
   readonly credentialsFile: string
   close(): Promise<void>
@@ -99,7 +127,8 @@ const furnish = (array: SimArray, others: readonly SimArray[], now: number): voi
   for (const other of others) if (tables.targets.get(other.name) === undefined) tables.targets.put(other.name, { name: other.name, peer: other.index, mirrorConfig: true })
 }
 
-/** Steps of a start after a kill: 1. volumes know their parents; 2. files without a record go; 3. what was under way is done. */
+/** Steps of a start after a kill: 1. volumes know their parents; 2. files without a record go; 3. what was under way is done; 4. synchronous
+ * sides are made equal: one may have a write more, which was not acknowledged. */
 const revive = (world: World, directory: string): void => {
   const wanted = new Set<string>()
   for (const array of world.arrays) {
@@ -114,11 +143,36 @@ const revive = (world: World, directory: string): void => {
     const key = name.replace(/\.(img|map)$/, '')
     if (!wanted.has(key)) world.blocks.remove(key)
   }
-  for (const array of world.arrays) applyOnline(world, array)
+  for (const array of world.arrays) {
+    applyOnline(world, array)
+    completeFills(world, array)
+    for (const group of array.tables.groups.all()) {
+      if (group.role !== 1 || group.state !== 3 || isPeriodic(group)) continue
+      for (const { volume, here, there } of pairsOf(world, { array, group })) if (volume.syncStatus === 3) world.blocks.copy(here, there)
+    }
+  }
+  commit(world)
+  catchUp(world)
+}
+
+const changeLink = (world: World, change: (world: World) => void): void => {
+  change(world)
   commit(world)
 }
 
-const running = (world: World, array: SimArray, server: ArrayServer, certificate: { readonly cert: string; readonly fingerprint: string }): RunningArray => ({
+/** The link outlives the process: a cut stays a cut. */
+const linkOf = (world: World, first: SimArray): Link => {
+  const set = (cut: boolean): void => {
+    if (world.linkCut === cut) return
+    catchUp(world)
+    world.linkCut = cut
+    first.tables.values.put('linkCut', cut ? 1 : 0)
+    changeLink(world, cut ? loseLinks : regainLinks)
+  }
+  return { latencyMs: 0, cut: () => set(true), restore: () => set(false) }
+}
+
+const running = (world: World, link: Link, array: SimArray, server: ArrayServer, certificate: { readonly cert: string; readonly fingerprint: string }): RunningArray => ({
   url: server.url, name: array.name, id: array.id, user: array.user, password: array.password, certificate: { pem: certificate.cert, fingerprint: certificate.fingerprint },
   fault: (fault) => server.faults.add(fault),
   clearFaults: () => server.faults.clear(),
@@ -130,9 +184,21 @@ const running = (world: World, array: SimArray, server: ArrayServer, certificate
   power: (on) => {
     catchUp(world)
     array.powered = on
-    if (on) return
+    if (on) return changeLink(world, regainLinks)
     server.drop()
     server.sessions.endAll()
+    changeLink(world, loseLinks)
+  },
+  read: async ({ host, wwn }, offset, length) => readVolume(world, array, seenVolume(world, array, host, wwn), offset, length),
+  write: async ({ host, wwn }, offset, data) => {
+    const volume = seenVolume(world, array, host, wwn)
+    const { latencyMs } = link
+    if (latencyMs > 0 && mirrorOf(world, array, volume) !== undefined) await sleep(latencyMs)
+    writeVolume(world, array, volume, offset, data)
+  },
+  inspect: (name, offset, length) => {
+    catchUp(world)
+    return readVolume(world, array, needVolume(array, name), offset, length)
   },
   files: () => Object.fromEntries(array.tables.volumes.all().map(({ name, id }) => [name, world.blocks.path(bytesKey(array, id))])),
 })
@@ -156,15 +222,19 @@ export const startArrays = async (options: StartOptions): Promise<RunningArrays>
     iscsiAddresses: [`127.0.${index + 1}.1`, `127.0.${index + 1}.2`], tables: tablesOf(journal, index), powered: true,
   }))
   const world: World = { now: options.now ?? Date.now, journal, blocks, arrays, durations: { ...defaultDurations, ...options.durations }, linkCut: false, afterCommit: [], onDiscard: [] }
+  world.linkCut = arrays[0]?.tables.values.get('linkCut') === 1
   for (const array of arrays) furnish(array, arrays.filter((other) => other !== array), world.now())
   revive(world, join(directory, 'volumes'))
 
+  const [first] = arrays
+  if (first === undefined) throw new StorageError('invalidArgument', 'A simulator of no arrays was asked for', { field: 'arrays', layer: 'simulator', remedy: 'Give at least one: sim-arrays --arrays 2' })
+  const link = linkOf(world, first)
   const servers: { readonly server: ArrayServer; readonly array: RunningArray }[] = []
   for (const [index, array] of arrays.entries()) {
     const certificate = certificateOf(directory, array.name)
     const port = wishes[index]?.port ?? (options.port === undefined || options.port === 0 ? 0 : options.port + index)
     const server = await serveArray({ world, array, certificate, address: options.address ?? '127.0.0.1', port, keepAlive: options.keepAlive === true })
-    servers.push({ server, array: running(world, array, server, certificate) })
+    servers.push({ server, array: running(world, link, array, server, certificate) })
   }
   const credentialsFile = join(directory, 'credentials.json')
   writeFileSync(credentialsFile, `${JSON.stringify({ arrays: servers.map(({ array: { name, id, url, user, password, certificate } }) => ({ name, id, url, user, password, ...certificate })) }, null, 2)}\n`, { mode: 0o600 })
@@ -172,6 +242,8 @@ export const startArrays = async (options: StartOptions): Promise<RunningArrays>
   return {
     arrays: servers.map(({ array }) => array),
     credentialsFile,
+    link,
+    catchUp: () => catchUp(world),
     close: async () => {
       for (const { server } of servers) await server.close()
       journal.close()

@@ -4,6 +4,7 @@
  * is therefore never part of it, and tests that own the clock need not sleep.
  */
 import type { World } from './model.ts'
+import { nextGroupEvents } from './remote-copy/transfers.ts'
 import { nextTaskEnd } from './tasks.ts'
 
 /** Makes what the current request changed durable, and does what must wait for that. */
@@ -22,7 +23,7 @@ export const discard = (world: World): void => {
 export const catchUp = (world: World): void => {
   const now = world.now()
   for (;;) {
-    const due = world.arrays.filter(({ powered }) => powered).flatMap((array) => [nextTaskEnd(world, array)])
+    const due = world.arrays.filter(({ powered }) => powered).flatMap((array) => [nextTaskEnd(world, array), ...nextGroupEvents(world, array)])
       .filter((event) => event !== undefined).sort((one, other) => one.atMs - other.atMs)[0]
     if (due === undefined || due.atMs > now) return
     due.happen()

@@ -4,7 +4,8 @@ import { count, flag, hours, members, nameOf, needOneOf, percent, read, sizeMiB,
 import { bytesKey, iso, list, needLicence, seconds, type Call, type Group, type Handler, type SimArray, type Volume, type World } from './model.ts'
 import { parseQuery } from './query.ts'
 import { refuse } from './refusals.ts'
-import { addVolume, bytesPerMiB, childrenOf, dropVolume, groupOf, needRemovable, needVolume, renameVolume } from './volume-records.ts'
+import { addVolume, bytesPerMiB, childrenOf, dropVolume, groupOf, needRemovable, needVolume, renameVolume, volumeById } from './volume-records.ts'
+import { mapVolumes, needReached, reached } from './remote-copy/find.ts'
 
 const policies = members({ staleSS: flag.optional(), oneHost: flag.optional(), zeroDetect: flag.optional(), fsvc: flag.optional(), system: flag.optional(), caching: flag.optional() })
 const percents = { ssSpcAllocWarningPct: percent.optional(), ssSpcAllocLimitPct: percent.optional(), usrSpcAllocWarningPct: percent.optional(), usrSpcAllocLimitPct: percent.optional() }
@@ -146,6 +147,13 @@ const get: Handler = (call) => {
 
 const removers = { rmSsSpcAllocWarning: 'ssSpcAllocWarningPct', rmSsSpcAllocLimit: 'ssSpcAllocLimitPct', rmUsrSpcAllocWarning: 'usrSpcAllocWarningPct', rmUsrSpcAllocLimit: 'usrSpcAllocLimitPct' } as const
 
+/** The other side of a replicated volume learns its new name while it can be reached. */
+const tellPeer = ({ world, array }: Call, volume: Volume, name: string): void => {
+  const group = groupOf(array, volume)
+  const other = group === undefined ? undefined : reached(world, { array, group })
+  if (other !== undefined) mapVolumes(other, (member) => (member.remote === volume.id ? { ...member, remoteName: name } : member))
+}
+
 /** PUT without `action`. */
 export const modifyVolume: Handler = (call) => {
   const { array, tables, world } = call
@@ -165,7 +173,10 @@ export const modifyVolume: Handler = (call) => {
     percents: { ...volume.percents, ...present({ ssSpcAllocWarningPct, ssSpcAllocLimitPct, usrSpcAllocWarningPct, usrSpcAllocLimitPct }), ...Object.fromEntries(removed) },
   }
   tables.volumes.put(volume.name, changed)
-  if (body.newName !== undefined && body.newName !== volume.name) renameVolume(array, changed, body.newName)
+  if (body.newName !== undefined && body.newName !== volume.name) {
+    renameVolume(array, changed, body.newName)
+    tellPeer(call, changed, body.newName)
+  }
   return { location: `/volumes/${body.newName ?? volume.name}` }
 }
 
@@ -175,10 +186,10 @@ const grown = (call: Call, volume: Volume): readonly { readonly array: SimArray;
   if (group === undefined) return [{ array: call.array, volume }]
   if (group.state !== 5) throw refuse('inGroup', volume.name)
   if (group.role !== 1) throw refuse('onlyPrimary', group.name)
-  const peer = call.world.arrays[group.peer]
-  const remote = group.volumes.find(({ local }) => local === volume.id)?.remoteName
-  if (peer === undefined || !peer.powered || call.world.linkCut) throw refuse('targetNotReady', group.targetName)
-  return [{ array: call.array, volume }, { array: peer, volume: needVolume(peer, remote ?? '') }]
+  const other = needReached(call.world, { array: call.array, group })
+  const remote = volumeById(other.array, group.volumes.find(({ local }) => local === volume.id)?.remote)
+  if (remote === undefined) throw refuse('remoteVolumeMissing', volume.name)
+  return [{ array: call.array, volume }, { array: other.array, volume: remote }]
 }
 
 /** PUT action 3. */
