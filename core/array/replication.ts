@@ -157,7 +157,7 @@ export interface ArrayReplication {
   units(ctx: ArrayCtx): Promise<readonly ReplicationUnit[]>
   /** By id. undefined only when proven absent. Fresh, never cached. */
   unit(ctx: ArrayCtx, id: string): Promise<ReplicationUnit | undefined>
-  /** Durable when it returns; `undefined` removes it. At most 200 bytes. Must work while the peer is dead. */
+  /** Durable when it returns; `undefined` removes it. At most 240 bytes. Must work while the peer is dead. */
   setMark(ctx: ArrayCtx, unit: string, key: string, value: string | undefined): Promise<void>
 
   /** One cycle up to now, from this array (`sites.sync`). Answers at once. Synchronous mode: checks health, answers a complete session. */

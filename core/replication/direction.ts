@@ -8,7 +8,7 @@ import { needPlan, planRestore, planReverse } from './plan.ts'
 import { refuse, runOperation, type OperationResult, type Step, type Work } from './run.ts'
 import type { ReplicationSite, SideHandle, UnitRef } from './site.ts'
 import { replicationOf } from './site.ts'
-import { dropStep, generationStep, keepStep, lastMark, markStep, mustReach, pointName, roleStep, unpresentStep } from './steps.ts'
+import { dropStep, generationStep, keepStep, markStep, mustReach, pointName, roleStep, unpresentStep } from './steps.ts'
 import type { UnitView } from './view.ts'
 
 export interface DirectionWant {
@@ -33,13 +33,13 @@ const opposite = (side: Side): Side => (side === 'source' ? 'target' : 'source')
 
 const doneMarks = (site: ReplicationSite, at: SideHandle | undefined, generation: number, op: 'reverse' | 'restore'): readonly Step[] =>
   at === undefined ? [] : [
-    generationStep(site, at, generation), markStep(site, at, lastMark, op), markStep(site, at, markKeys.failover, undefined),
-    markStep(site, at, markKeys.fenced, undefined), markStep(site, at, markKeys.caughtUp, undefined),
+    generationStep(site, at, generation), markStep(site, at, markKeys.last, op), markStep(site, at, markKeys.failover, undefined),
+    markStep(site, at, markKeys.fenced, undefined), markStep(site, at, markKeys.demotion, undefined),
   ]
 
 /** In place already, and by this very operation: a repeat changes nothing (also when it was done by hand at the array). */
 const alreadyReversed = (view: UnitView): boolean =>
-  view.pending === undefined && view.roles.target !== 'promoted' && view.roles.source !== 'demoted' && (view.local.marks[lastMark] === 'reverse' || view.direction === 'reversed')
+  view.pending === undefined && view.roles.target !== 'promoted' && view.roles.source !== 'demoted' && (view.local.marks[markKeys.last] === 'reverse' || view.direction === 'reversed')
 
 const reverseWork = (want: DirectionWant, part: 'whole' | 'prepare') => async ({ site, view, steps }: Work): Promise<void> => {
   // The failover's own: the copies of its time are named by it.
@@ -93,7 +93,7 @@ const undoPreparation = async ({ site, view, steps }: Work): Promise<void> => {
   await steps([
     roleStep('undemote', source, 'source', async (replication, unit) => replication.undemote(site.ctx, unit.id)),
     dropStep(site, source, 'before-demotion', Math.max(view.generation.source, view.generation.target) + 1),
-    markStep(site, source, markKeys.caughtUp, undefined),
+    markStep(site, source, markKeys.demotion, undefined),
   ])
 }
 

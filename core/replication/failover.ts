@@ -5,29 +5,32 @@ import { markKeys, writeFailover } from './marks.ts'
 import { caughtUp, needPlan, planFailover } from './plan.ts'
 import { refuse, runOperation, type OperationResult, type Work } from './run.ts'
 import { layer, type ReplicationSite, type UnitRef } from './site.ts'
-import { dropStep, generationStep, keepStep, lastMark, markStep, mustReach, pointName, presentStep, roleStep, unpresentStep } from './steps.ts'
+import { dropGuardsStep, dropStep, generationStep, keepStep, markStep, mustReach, pointName, presentStep, roleStep, unpresentStep } from './steps.ts'
 import { sideHandle, type UnitView } from './view.ts'
 
 /**
  * Demotes the source: after it no host can write there, and replication goes on. Also late, after a failover without it.
- *   1 drop a copy of an undone attempt   - repeat
+ *   1 drop copies of earlier attempts     - repeat; skipped when it is known that this demotion was begun
  *   2 keep a copy of the source          - repeat: it is there
  *   3 unpresent                          - repeat: nothing is presented
- *   4 demote                             - repeat: it is demoted
+ *   4 name this demotion                 - repeat: named; what has caught up with it is told by the name
+ *   5 demote                             - repeat: it is demoted
  */
 export const prepareFailover = async (site: ReplicationSite, ref: UnitRef): Promise<OperationResult> =>
-  runOperation(site, 'prepareFailover', ref, async ({ view, resuming, steps, warn }) => {
+  runOperation(site, 'prepareFailover', ref, async ({ view, id, resuming, steps, warn }) => {
     const late = view.state === 'failedOver'
     const source = mustReach(sideHandle(site, view, 'source'), 'Preparing a failover (demoting the source)')
     // Late, the newer generation belongs to the failover that has happened.
     const generation = late ? view.generation.target : Math.max(view.generation.source, view.generation.target) + 1
     if (late) warn('The unit was failed over already; the old source is demoted now')
     const demoted = source.unit.role === 'demoted'
+    const begun = resuming && view.pending?.step !== 'drop old copies'
     await steps([
-      ...(resuming || demoted ? [] : [dropStep(site, source, 'before-demotion', generation)]),
+      // In step: whatever they were kept for has been synchronised since.
+      ...(begun || demoted || late || source.unit.lastConsistent.kind !== 'time' ? [] : [dropGuardsStep(site, source)]),
       ...(demoted ? [] : [keepStep(site, source, 'before-demotion', generation)]),
       unpresentStep(site, source),
-      ...(demoted ? [] : [markStep(site, source, markKeys.caughtUp, undefined)]),
+      ...(demoted ? [] : [markStep(site, source, markKeys.demotion, id)]),
       roleStep('demote', source, 'demoted', async (replication, unit) => replication.demote(site.ctx, unit.id)),
     ])
     if (demoted && !late) warn('The source was demoted already')
@@ -94,7 +97,8 @@ export const failover = async (site: ReplicationSite, ref: UnitRef, want: Failov
       if (want.kind === 'unplanned' && !resuming) needPlan(planFailover(view), want.plan)
       if (view.testing) warn('A test copy is active; it stays until the test is stopped')
       await fence(work)
-      await steps([...(resuming ? [] : [dropStep(site, target, 'before-promotion', generation)]), keepStep(site, target, 'before-promotion', generation)])
+      const begun = resuming && !['unpresent', 'mark fenced', 'drop before-promotion'].includes(view.pending?.step ?? '')
+      await steps([...(begun ? [] : [dropStep(site, target, 'before-promotion', generation)]), keepStep(site, target, 'before-promotion', generation)])
       const points = await target.replication.points(site.ctx, target.unit.id)
       const kept = points.find((point) => point.name === pointName('before-promotion', generation))
       const used = want.recoveryPoint === undefined ? kept : points.find((point) => point.id === want.recoveryPoint)
@@ -104,7 +108,7 @@ export const failover = async (site: ReplicationSite, ref: UnitRef, want: Failov
           generation, kind: want.kind, point: used.id, time: used.timeMs, ...(want.operator === undefined ? {} : { operator: want.operator.slice(0, 40) }),
         })),
         generationStep(site, target, generation),
-        markStep(site, target, lastMark, 'failover'),
+        markStep(site, target, markKeys.last, 'failover'),
         roleStep('promote', target, 'promoted', async (replication, unit) => replication.promote(site.ctx, unit.id, {
           force: want.force === true, ...(want.recoveryPoint === undefined ? {} : { recoveryPoint: want.recoveryPoint }),
         })),

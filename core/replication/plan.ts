@@ -4,6 +4,8 @@
  */
 import type { LastConsistent, Side } from '../array/replication.ts'
 import { StorageError } from '../errors.ts'
+import { digest } from './digest.ts'
+import { markKeys } from './marks.ts'
 import { pointName } from './steps.ts'
 import { layer } from './site.ts'
 import type { UnitView } from './view.ts'
@@ -23,13 +25,6 @@ export interface DiscardPlan {
   readonly token: string
 }
 
-/** 64 bits of FNV-1a: a guard against acting on what has changed, no secret. */
-const digest = (text: string): string => {
-  let hash = 0xcbf29ce484222325n
-  for (const byte of new TextEncoder().encode(text)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n)
-  return hash.toString(16).padStart(16, '0')
-}
-
 const when = (point: LastConsistent): string => (point.kind === 'time' ? new Date(point.ms).toISOString() : point.kind === 'never' ? 'never' : 'an unknown time')
 
 const generationFor = (view: UnitView): number => Math.max(view.generation.source, view.generation.target)
@@ -38,15 +33,20 @@ const generationFor = (view: UnitView): number => Math.max(view.generation.sourc
 const tokenOf = (operation: DiscardPlan['operation'], view: UnitView): string =>
   digest(JSON.stringify([operation, view.local.key, view.direction, view.roles.target === 'promoted', generationFor(view), view.failover?.point ?? '']))
 
-/** The target is brought to the source's demotion: by the source array's own clock, or by the mark its site left when a sync had shown it. */
+/**
+ * The target has everything up to the source's demotion: by the source array's own clock, or by the mark of a sync that was started after
+ * exactly that demotion and has ended (the way for a site that sees one array only).
+ */
 export const caughtUp = (view: UnitView): boolean => {
+  if (view.roles.source !== 'demoted') return false
+  const local = view.local.marks
+  const other = view.remote?.marks ?? view.local.peerView.marks ?? {}
+  const demotion = (view.localSide === 'source' ? local : other)[markKeys.demotion]
+  if (demotion !== undefined && (local[markKeys.caughtUp] === demotion || other[markKeys.caughtUp] === demotion)) return true
   const source = view.localSide === 'source' ? view.local : view.remote
-  if (source !== undefined) {
-    if (source.role !== 'demoted') return false
-    if (source.mode === 'synchronous') return source.members.every((member) => member.sync === 'synced')
-    return source.demotedMs !== undefined && source.lastConsistent.kind === 'time' && source.lastConsistent.ms >= source.demotedMs
-  }
-  return view.roles.source === 'demoted' && view.local.peerView.marks?.['sm.caught-up'] !== undefined
+  if (source === undefined) return view.local.mode === 'synchronous' && view.local.link === 'up' && view.local.members.every((member) => member.sync === 'synced')
+  if (source.mode === 'synchronous') return source.members.every((member) => member.sync === 'synced')
+  return source.demotedMs !== undefined && source.lastConsistent.kind === 'time' && source.lastConsistent.ms >= source.demotedMs
 }
 
 export const planFailover = (view: UnitView): DiscardPlan => ({

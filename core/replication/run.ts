@@ -10,6 +10,7 @@
  */
 import type { ArrayReplication, ReplicationUnit } from '../array/replication.ts'
 import { StorageError, toStorageError, type ErrorKind } from '../errors.ts'
+import { digest } from './digest.ts'
 import { markKeys, writeIntent, type Intent } from './marks.ts'
 import { findUnit, layer, nameOf, replicationOf, type ReplicationSite, type SideHandle, type UnitRef } from './site.ts'
 import { operationRules, remedies, supersedes, type ReplicationOperation } from './states.ts'
@@ -37,6 +38,8 @@ export interface Work {
   readonly site: ReplicationSite
   readonly view: UnitView
   readonly generation: number
+  /** Of this operation, also over its repeats. */
+  readonly id: string
   /** The same operation was begun before and not finished. */
   readonly resuming: boolean
   readonly warn: (sentence: string) => void
@@ -46,8 +49,8 @@ export interface Work {
 export const refuse = (kind: ErrorKind, message: string, remedy: string, view?: UnitView): StorageError =>
   new StorageError(kind, message, { field: 'unit', layer, remedy, ...(view === undefined ? {} : { details: { unit: view.local.name, state: view.state } }) })
 
-/** Not a file name, not a path: keys of units are the array's words. */
-const lockName = (key: string): string => `replication-${key.replaceAll(/[^A-Za-z0-9._-]/g, (char) => `_${char.codePointAt(0)?.toString(16) ?? ''}_`).slice(0, 120)}`
+/** Keys of units are the array's words and no file names. */
+const lockName = (key: string): string => `replication-${digest(key)}`
 
 const fresh = async (site: ReplicationSite, at: SideHandle): Promise<ReplicationUnit> => {
   const unit = await at.replication.unit(site.ctx, at.unit.id)
@@ -124,7 +127,7 @@ export const runOperation = async (site: ReplicationSite, op: ReplicationOperati
       }
     }
     try {
-      await body({ site, view, generation, resuming, warn: (sentence) => warnings.push(sentence), steps: run })
+      await body({ site, view, generation, id: intent.id, resuming, warn: (sentence) => warnings.push(sentence), steps: run })
     } catch (thrown) {
       const error = toStorageError(thrown, layer)
       // Refused for certain, and nothing done yet: the next caller must not find an unfinished operation.

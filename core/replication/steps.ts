@@ -31,14 +31,25 @@ export const dropStep = (site: ReplicationSite, at: SideHandle, purpose: Recover
   },
 })
 
+/** Why a copy is kept only until its direction has been synchronised completely. */
+const guarding: readonly RecoveryPoint['purpose'][] = ['before-demotion', 'before-promotion', 'before-overwrite']
+
+export const isGuard = (point: RecoveryPoint): boolean => guarding.includes(point.purpose)
+
+/** Takes away all of them: of earlier changes of direction that have been synchronised since, and of attempts that were undone. */
+export const dropGuardsStep = (site: ReplicationSite, at: SideHandle): Step => ({
+  name: 'drop old copies', at,
+  done: async (unit, replication) => !(await replication.points(site.ctx, unit.id)).some(isGuard),
+  act: async (replication, unit) => {
+    for (const point of await replication.points(site.ctx, unit.id)) if (isGuard(point)) await replication.removePoint(site.ctx, unit.id, point.id)
+  },
+})
+
 export const markStep = (site: ReplicationSite, at: SideHandle, key: string, value: string | undefined): Step => ({
   name: `mark ${key.slice(3)}`, at,
   done: (unit) => unit.marks[key] === value,
   act: async (replication, unit) => replication.setMark(site.ctx, unit.id, key, value),
 })
-
-/** The last step of what changed the direction: which operation it was, so that a repeat knows that it is done. */
-export const lastMark = 'sm.last'
 
 export const roleStep = (name: string, at: SideHandle, role: UnitRole, act: Step['act']): Step => ({ name, at, done: (unit) => unit.role === role, act })
 

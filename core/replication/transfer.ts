@@ -2,11 +2,10 @@
 import type { SyncSession } from '../array/replication.ts'
 import { toStorageError } from '../errors.ts'
 import { markKeys } from './marks.ts'
-import { caughtUp } from './plan.ts'
 import { refuse, runOperation, type OperationResult } from './run.ts'
 import { findUnit, layer, type ReplicationSite, type UnitRef } from './site.ts'
 import { operationRules, remedies } from './states.ts'
-import { mustReach } from './steps.ts'
+import { isGuard, mustReach } from './steps.ts'
 import { readView, sideHandle, type UnitView } from './view.ts'
 
 /** Copies that protected a change of direction are needed until the first complete sync after it. */
@@ -16,20 +15,24 @@ const dropKept = async (site: ReplicationSite, view: UnitView): Promise<void> =>
     const handle = sideHandle(site, view, side)
     if (handle === undefined) continue
     for (const point of await handle.replication.points(site.ctx, handle.unit.id)) {
-      if (point.purpose === 'before-demotion' || point.purpose === 'before-promotion' || point.purpose === 'before-overwrite') await handle.replication.removePoint(site.ctx, handle.unit.id, point.id)
+      if (isGuard(point)) await handle.replication.removePoint(site.ctx, handle.unit.id, point.id)
     }
   }
 }
+
+/** The name of the source's last demotion, as far as it can be seen. */
+const demotionOf = (view: UnitView): string | undefined =>
+  (view.localSide === 'source' ? view.local.marks : view.remote?.marks ?? view.local.peerView.marks)?.[markKeys.demotion]
 
 /** A complete session that was not joined: all writes before it are on the target. */
 const afterSync = async (site: ReplicationSite, ref: UnitRef, session: SyncSession): Promise<void> => {
   if (session.state !== 'complete' || session.joined) return
   try {
     const view = await readView(site, await findUnit(site, ref))
-    const source = sideHandle(site, view, 'source')
-    if (source?.unit.role === 'demoted' && caughtUp(view) && source.unit.marks[markKeys.caughtUp] === undefined) {
-      // For the other site, which may see this array through its own only.
-      await source.replication.setMark(site.ctx, source.unit.id, markKeys.caughtUp, String(source.unit.demotedMs ?? 0))
+    const at = sideHandle(site, view, site.traits.sites.sync)
+    const demotion = demotionOf(view)
+    if (at !== undefined && demotion !== undefined && at.unit.marks[markKeys.syncAfter] === `${demotion} ${session.id}`) {
+      await at.replication.setMark(site.ctx, at.unit.id, markKeys.caughtUp, demotion)
     }
     await dropKept(site, view)
   } catch (error) {
@@ -45,6 +48,11 @@ export const startSync = async (site: ReplicationSite, ref: UnitRef): Promise<Sy
   if (verdict !== 'run') throw refuse(verdict === 'done' ? 'wrongRole' : verdict, `${view.local.name} cannot be synchronised now. ${view.says}`, remedies[view.state], view)
   const at = mustReach(sideHandle(site, view, site.traits.sites.sync), 'Synchronising')
   const session = await at.replication.startSync(site.ctx, at.unit.id)
+  const demotion = demotionOf(view)
+  // Seen demoted before it was started: this one brings everything there is.
+  if (view.roles.source === 'demoted' && demotion !== undefined && !session.joined) {
+    await at.replication.setMark(site.ctx, at.unit.id, markKeys.syncAfter, `${demotion} ${session.id}`)
+  }
   await afterSync(site, ref, session)
   return session
 }

@@ -1,0 +1,6 @@
+/** 64 bits of FNV-1a as hexadecimal digits: names and guards, no secrecy. */
+export const digest = (text: string): string => {
+  let hash = 0xcbf29ce484222325n
+  for (const byte of new TextEncoder().encode(text)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n)
+  return hash.toString(16).padStart(16, '0')
+}
