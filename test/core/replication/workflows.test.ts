@@ -21,10 +21,10 @@ const sights: readonly Sight[] = ['both', 'own']
 interface Desk {
   readonly world: ReplicationWorld
   readonly ref: { readonly key: string }
-  at(site: SiteName): Promise<ReplicationSite>
-  view(site: SiteName): Promise<UnitView>
+  readonly at: (site: SiteName) => Promise<ReplicationSite>
+  readonly view: (site: SiteName) => Promise<UnitView>
   /** The site where a step of that side runs, when only one array is in sight. */
-  sync(): Promise<void>
+  readonly sync: () => Promise<void>
 }
 
 const desk = async (mode: (typeof modes)[number], sight: Sight): Promise<Desk> => {
