@@ -11,6 +11,8 @@ export interface Near {
   readonly settings: Settings
   /** As it was when the connection was made. */
   readonly system: System
+  /** A second of the array's clock and a little more, in milliseconds of ours: simulated clocks may run faster. */
+  readonly secondMs: number
   /** The far array; undefined when its access is not configured or it does not answer now. */
   far(ctx: ArrayCtx): Promise<Wsapi | undefined>
   close(): Promise<void>
@@ -21,11 +23,11 @@ const farTimeoutMs = 10_000
 /** For so long an array that did not answer is not asked again. */
 const farSilenceMs = 15_000
 
-export const createNear = (api: Wsapi, system: System, settings: Settings): Near => {
+export const createNear = (api: Wsapi, system: System, settings: Settings, secondMs: number): Near => {
   let far: { readonly api: Wsapi } | undefined
   let silentUntil = 0
   return {
-    api, settings, system,
+    api, settings, system, secondMs,
     async far(ctx) {
       const access = settings.peer?.access
       if (access === undefined || ctx.clock.now() < silentUntil) return undefined

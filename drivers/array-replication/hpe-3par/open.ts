@@ -78,16 +78,17 @@ const sections = (near: Near): OpenArray => ({
 })
 
 /** Connects and looks: credentials, release, the CPG. Changes nothing; a failure leaves no session behind. */
-export const openArray = async (ctx: ArrayCtx, settings: Settings, more: Pick<ConnectOptions, 'pauses' | 'onRequest'> = {}): Promise<OpenArray> => {
+export const openArray = async (ctx: ArrayCtx, settings: Settings, more: Pick<ConnectOptions, 'pauses' | 'onRequest'> & { readonly secondMs?: number } = {}): Promise<OpenArray> => {
   const { url, user, password, tls } = settings.access
-  const api = await connectWsapi({ url, user, password, tls, log: ctx.log, ...more }, ctx.signal)
+  const { secondMs = 1_100, ...options } = more
+  const api = await connectWsapi({ url, user, password, tls, log: ctx.log, ...options }, ctx.signal)
   try {
     const [system, cpg] = await Promise.all([readSystem(api, ctx.signal), findCpg(api, settings.cpg, ctx.signal)])
     if (cpg === undefined) throw new StorageError('invalidArgument', `connection.hpe3par_cpg: the array ${system.name} has no CPG ${settings.cpg}`, { layer, field: 'connection.hpe3par_cpg', remedy: 'See which there are: showcpg' })
     if (settings.peer !== undefined && !licensed(system, 'replication', ctx.clock.now())) {
       throw new StorageError('notLicensed', `connection.replication_device: the array ${system.name} has no licence for remote copy`, { layer, field: 'connection.replication_device', remedy: 'Add the licence, or leave replication_device out' })
     }
-    return sections(createNear(api, system, settings))
+    return sections(createNear(api, system, settings, secondMs))
   } catch (error) {
     await api.close()
     throw error

@@ -96,7 +96,7 @@ const unitOf = (group: RcGroup, world: World): ReplicationUnit => {
     peer: world.far?.id ?? (creator === undefined ? `target:${target?.targetName ?? ''}` : arrayId(creator)),
     mode: modeOf(group), ...(target?.syncPeriod === undefined ? {} : { periodSeconds: target.syncPeriod }),
     settings: { ...(group.localUserCPG === undefined ? {} : { cpg: group.localUserCPG }), ...(target?.remoteUserCPG === undefined ? {} : { peer_cpg: target.remoteUserCPG }) },
-    naturalRole: naturalRole(group), role, transfer: transferOf(group, role, link, lastConsistent, peer), link, members, lastConsistent,
+    naturalRole: naturalRole(group, marks), role, transfer: transferOf(group, role, link, lastConsistent, peer), link, members, lastConsistent,
     ...(role === 'demoted' && demoted !== undefined ? { demotedMs: Number(demoted) } : {}),
     // Two that both were made the writable side; a natural primary beside a promoted one is what a failover leaves.
     splitBrain: role === 'source' && peer.role === 'source' && isStarted(group),

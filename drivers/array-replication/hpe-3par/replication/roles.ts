@@ -12,7 +12,11 @@ export const targetOf = (group: RcGroup): RcGroup['targets'][number] | undefined
 export const isStarted = (group: RcGroup): boolean => started.has(targetOf(group)?.state ?? rcState.unknown)
 export const isReversed = (group: RcGroup): boolean => targetOf(group)?.roleReversed === true
 
-export const naturalRole = (group: RcGroup): ReplicationUnit['naturalRole'] => ((group.role === rcRole.primary) === isReversed(group) ? 'target' : 'source')
+/** What this array is in the layout that counts as the natural one: the array's own, unless the reversed one was adopted. */
+export const naturalRole = (group: RcGroup, marks: Marks): ReplicationUnit['naturalRole'] => {
+  const away = isReversed(group) !== (marks[own.adopted] !== undefined)
+  return (group.role === rcRole.primary) === away ? 'target' : 'source'
+}
 
 /**
  * A stopped primary was either made one by a failover (`promoted`), or is a source that is paused: the reversed one is promoted unless it has

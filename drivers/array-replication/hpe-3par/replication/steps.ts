@@ -34,7 +34,7 @@ const isSyncing = (group: RcGroup): boolean => group.volumes.some(({ remoteVolum
 const lastSync = (group: RcGroup): number => (group.volumes.length === 0 ? 0 : Math.min(...group.volumes.map((volume) => lastSyncSec(volume) ?? 0)))
 
 /** The array tells times in whole seconds: what happens after this wait has a later one. */
-const nextSecond = async (ctx: ArrayCtx): Promise<void> => pause(1_100, ctx.signal)
+const nextSecond = async (ctx: ArrayCtx, near: Near): Promise<void> => pause(near.secondMs, ctx.signal)
 
 /** `sync:<second of the last complete copy before it>`: the session is complete as soon as every member has a later one. */
 export const startSync = async (ctx: ArrayCtx, near: Near, unit: string): Promise<SyncSession> => {
@@ -44,7 +44,7 @@ export const startSync = async (ctx: ArrayCtx, near: Near, unit: string): Promis
   if (modeOf(group) !== 'periodic') return { id: 'sync:always', state: isSyncing(group) ? 'running' : 'complete', joined: isSyncing(group) }
   const before = lastSync(group)
   if (isSyncing(group)) return { id: `sync:${before}`, state: 'running', joined: true }
-  await nextSecond(ctx)
+  await nextSecond(ctx, near)
   try {
     await runRcAction(near.api, unit, 'synchronise', {}, ctx.signal)
   } catch (error) {
@@ -86,7 +86,7 @@ export const demote = async (ctx: ArrayCtx, near: Near, unit: string, unpresent:
   const [first] = group.volumes
   const nowMs = first === undefined ? ctx.clock.now() : await arrayNow(ctx, near, first.localVolumeName)
   await writeMark(ctx, near, unit, own.demoted, String(nowMs + 1000))
-  await nextSecond(ctx)
+  await nextSecond(ctx, near)
 }
 
 /** What the far array says of its role, where it can be asked. */
@@ -187,10 +187,12 @@ export const restore = async (ctx: ArrayCtx, near: Near, unit: string): Promise<
   await writeMark(ctx, near, unit, own.demoted, undefined)
 }
 
-/** The labels alone: only asked of a started group, in which the array would refuse any change of direction. */
+/**
+ * The array's own way (reverse -natural) cannot be told from a change of direction over this interface, so nothing is asked of it: the mark
+ * says which layout counts as the natural one from now on.
+ */
 export const adopt = async (ctx: ArrayCtx, near: Near, unit: string): Promise<void> => {
-  const group = await needGroup(ctx, near, unit)
-  if (!isReversed(group)) return
-  if (!isStarted(group)) throw new StorageError('wrongRole', `${unit}: replication is stopped`, { layer, field: 'unit', remedy: 'Take it up again first: smctl replication resume' })
-  await actAndSee(ctx, near, unit, 'reverse', {}, (seen) => !isReversed(seen) && seen.role === group.role)
+  const { group, marks } = await needRole(ctx, near, unit)
+  const wanted = isReversed(group) ? 'reversed' : undefined
+  if (marks[own.adopted] !== wanted) await writeMark(ctx, near, unit, own.adopted, wanted)
 }

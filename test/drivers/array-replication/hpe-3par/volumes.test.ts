@@ -5,7 +5,7 @@ import { caught, settle, startPair, type Pair } from './on-simulator.ts'
 
 let pair: Pair
 beforeAll(async () => {
-  pair = await startPair({ durations: { copyMs: 200 } })
+  pair = await startPair({ durations: { copyMs: 4_000 } })
 })
 afterAll(async () => pair.close())
 

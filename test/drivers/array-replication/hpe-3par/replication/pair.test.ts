@@ -1,5 +1,4 @@
 /** Replication between two simulated arrays through the driver: set-up and its undoing, roles of both sides, points, test copies, fencing. */
-import { writeFileSync, readFileSync } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ArrayReplication, ReplicationUnit } from '../../../../../core/array/replication.ts'
 import type { OpenArray } from '../../../../../core/array/contract.ts'
@@ -60,15 +59,16 @@ const roles = async (world: World): Promise<readonly string[]> => {
   return [p.role, s.role]
 }
 
-/** The bytes of a volume on one of the arrays. */
-const write = (world: World, at: 0 | 1, volume: string, text: string): void => {
-  const path = world.sims[at].files()[volume]
-  if (path === undefined) throw new Error(`no file of ${volume}`)
-  writeFileSync(path, Buffer.from(text.padEnd(512, ' ')), { flag: 'r+' })
-}
-const read = (world: World, at: 0 | 1, volume: string): string => readFileSync(world.sims[at].files()[volume] ?? '').subarray(0, 512).toString('utf8').trim()
-
 const initiators = { '': [{ kind: 'iscsi', id: 'iqn.2020-01.example:dr' }] } as const
+
+/** As a host writes: the volume is presented to it first. */
+const write = async (world: World, at: 0 | 1, volume: string, text: string): Promise<void> => {
+  const [replication, unit] = at === 0 ? [world.p, 'g'] : [world.s, world.there]
+  const member = (await replication.present(world.ctx, unit, initiators)).find(({ name }) => name === volume)
+  if (member?.identity?.kind !== 'wwn') throw new Error(`no identity of ${volume}`)
+  await world.sims[at].write({ host: initiators[''][0].id, wwn: member.identity.wwid.replace(/^naa\./, '') }, 0, Buffer.from(text.padEnd(512, ' ')))
+}
+const read = (world: World, at: 0 | 1, volume: string): string => world.sims[at].inspect(volume, 0, 512).toString('utf8').replaceAll('\0', '').trim()
 
 describe('a replicated group', () => {
   it('is seen from both sides as one unit', async () => {
@@ -96,7 +96,7 @@ describe('a replicated group', () => {
     // Period, first volume, second volume, start: each in its turn.
     for (let nth = 1; nth <= (match.startsWith('POST') ? 1 : 4); nth += 1) {
       const plan = world.sims[0].fault({ match, nth, effect: 'error', status: 500, code: 1 })
-      expect((await caught(p.create?.(world.ctx, { name: 'g', kind: 'group', peer: world.sims[1].name, mode: 'periodic', volumes: ['v1', 'v2'] }) ?? Promise.resolve())).kind).toBe('arrayFault')
+      expect((await caught(p.create?.(world.ctx, { name: 'g', kind: 'group', peer: world.sims[1].name, mode: 'periodic', periodSeconds: 600, volumes: ['v1', 'v2'] }) ?? Promise.resolve())).kind).toBe('arrayFault')
       expect(plan.hits()).toBe(1)
       plan.release()
       expect(await p.units(world.ctx)).toEqual([])
@@ -186,8 +186,8 @@ describe('roles', () => {
 
   it('go the whole way there and back, with the bytes', async () => {
     const world = await replicated()
-    write(world, 0, 'v1', 'first')
-    write(world, 0, 'v2', 'first')
+    await write(world, 0, 'v1', 'first')
+    await write(world, 0, 'v2', 'first')
     await world.p.demote(world.ctx, 'g')
     const session = await world.p.startSync(world.ctx, 'g')
     await until(async () => world.p.syncStatus(world.ctx, 'g', session.id), ({ state }) => state === 'complete')
@@ -195,7 +195,7 @@ describe('roles', () => {
     expect(await roles(world)).toEqual(['demoted', 'promoted'])
     expect((await caught(world.p.undemote(world.ctx, 'g'))).kind).toBe('wrongRole')
     expect([read(world, 1, 'v1'), read(world, 1, 'v2')]).toEqual(['first', 'first'])
-    write(world, 1, 'v1', 'second')
+    await write(world, 1, 'v1', 'second')
     for (const _ of [1, 2]) await world.s.reverse(world.ctx, world.there)
     expect(await roles(world)).toEqual(['target', 'source'])
     await until(world.unitS, (unit) => unit.members.every(({ sync }) => sync === 'synced'))
@@ -221,12 +221,12 @@ describe('roles', () => {
 
   it('a restore gives the promoted side\'s writes up and replicates as before', async () => {
     const world = await replicated()
-    write(world, 0, 'v1', 'kept')
+    await write(world, 0, 'v1', 'kept')
     const session = await world.p.startSync(world.ctx, 'g')
     await until(async () => world.p.syncStatus(world.ctx, 'g', session.id), ({ state }) => state === 'complete')
     await world.p.demote(world.ctx, 'g')
     await world.s.promote(world.ctx, world.there, { force: false })
-    write(world, 1, 'v1', 'given up')
+    await write(world, 1, 'v1', 'given up')
     for (const _ of [1, 2]) await world.s.prepareRestore?.(world.ctx, world.there)
     for (const _ of [1, 2]) await world.p.restore(world.ctx, 'g')
     expect(await roles(world)).toEqual(['source', 'target'])
@@ -252,13 +252,13 @@ describe('roles', () => {
 describe('points and test copies', () => {
   it('a point is one moment of all members, is the same when asked for again, and can be promoted to', async () => {
     const world = await replicated()
-    write(world, 0, 'v1', 'old')
+    await write(world, 0, 'v1', 'old')
     const first = await world.p.startSync(world.ctx, 'g')
     await until(async () => world.p.syncStatus(world.ctx, 'g', first.id), ({ state }) => state === 'complete')
     const point = await world.s.keepPoint(world.ctx, world.there, 'keep-me', 'user')
     expect(await world.s.keepPoint(world.ctx, world.there, 'keep-me', 'user')).toEqual(point)
     expect(await world.s.points(world.ctx, world.there)).toEqual([point])
-    write(world, 0, 'v1', 'new')
+    await write(world, 0, 'v1', 'new')
     const second = await world.p.startSync(world.ctx, 'g')
     await until(async () => world.p.syncStatus(world.ctx, 'g', second.id), ({ state }) => state === 'complete')
     await world.p.demote(world.ctx, 'g')

@@ -30,7 +30,8 @@ describe('a role', () => {
   })
 
   it.each([[1, false, 'source'], [2, false, 'target'], [1, true, 'target'], [2, true, 'source']])('%i reversed %s is naturally %s', (role, reversed, natural) => {
-    expect(naturalRole(group(role, reversed, 3))).toBe(natural)
+    expect(naturalRole(group(role, reversed, 3), {})).toBe(natural)
+    expect(naturalRole(group(role, reversed, 3), { [own.adopted]: 'reversed' })).not.toBe(natural)
   })
 })
 
