@@ -15,7 +15,7 @@ import type { MemberSet } from '../wsapi/schemas.ts'
 export type Marks = Readonly<Record<string, string>>
 
 /** The driver's own marks begin with a dot; the engine never sees them. */
-export const own = { demoted: '.demoted', promoted: '.promoted', source: '.source', adopted: '.adopted' } as const
+export const own = { demoted: '.demoted', promoted: '.promoted', source: '.source', adopted: '.adopted', paused: '.paused' } as const
 
 const limit = 200
 

@@ -15,18 +15,10 @@ import type { RcGroup, RcTarget, Volume as Raw } from '../wsapi/schemas.ts'
 import { readSystem } from '../wsapi/system.ts'
 import { listVolumes } from '../wsapi/volumes.ts'
 import { own, readMarks, type Marks } from './marks.ts'
-import { consistentAt, isStarted, lastSyncSec, madeBy, modeOf, naturalRole, oldest, roleOf, syncOf, targetOf, transferOf } from './roles.ts'
+import { consistentAt, isStarted, lastSyncSec, linkOf, madeBy, modeOf, naturalRole, oldest, roleOf, syncOf, targetOf, transferOf } from './roles.ts'
 import { testCopiesOf, unitDigest } from './copies.ts'
 
 export const arrayId = (systemId: number): string => `hpe-3par:${systemId}`
-
-/** Links of a target: each with a state, where the release tells it; no word of any is no knowledge. */
-const linkOf = (target: RcTarget | undefined): PeerArray['link'] => {
-  if (target === undefined || target.disabled === true) return target === undefined ? 'unknown' : 'down'
-  const told = (target.portPosAndLink ?? []).flatMap(({ status }) => status ?? [])
-  if (told.length === 0) return 'unknown'
-  return told.some((state) => state === 1) ? 'up' : 'down'
-}
 
 interface Far {
   readonly id: string
@@ -40,10 +32,16 @@ const readFar = async (ctx: ArrayCtx, near: Near): Promise<Far | undefined> =>
     return { id: arrayId(system.id), groups: new Map(groups.map((group) => [group.name, group])), marks }
   })
 
+/** A link works for sure when a group runs over it; else nothing is known of it. */
+const peerLink = (target: RcTarget, groups: readonly RcGroup[]): PeerArray['link'] => {
+  if (target.disabled === true) return 'down'
+  return groups.some((group) => targetOf(group)?.targetName === target.name && isStarted(group)) ? 'up' : 'unknown'
+}
+
 export const listPeers = async (ctx: ArrayCtx, near: Near): Promise<readonly PeerArray[]> => {
-  const [targets, far] = await Promise.all([listRcTargets(near.api, ctx.signal), askFar(ctx, near, async (api) => readSystem(api, ctx.signal))])
+  const [targets, groups, far] = await Promise.all([listRcTargets(near.api, ctx.signal), listRcGroups(near.api, ctx.signal), askFar(ctx, near, async (api) => readSystem(api, ctx.signal))])
   return targets.map((target) => ({
-    id: target.name === near.settings.peer?.target && far !== undefined ? arrayId(far.id) : `target:${target.name}`, name: target.name, link: linkOf(target),
+    id: target.name === near.settings.peer?.target && far !== undefined ? arrayId(far.id) : `target:${target.name}`, name: target.name, link: peerLink(target, groups),
   }))
 }
 
@@ -74,11 +72,14 @@ const memberOf = (group: RcGroup, volume: RcGroup['volumes'][number], raws: Read
 
 interface World {
   readonly near: Near
-  readonly targets: readonly RcTarget[]
   readonly marks: ReadonlyMap<string, Marks>
   readonly raws: readonly Raw[]
   readonly far: Far | undefined
 }
+
+/** Written on the side that paused; the other one is asked for it where it can be. */
+const askedToPause = (group: RcGroup, { marks, far }: World): boolean =>
+  marks.get(group.name)?.[own.paused] !== undefined || (group.remoteGroupName !== undefined && far?.marks.get(group.remoteGroupName)?.[own.paused] !== undefined)
 
 const unitOf = (group: RcGroup, world: World): ReplicationUnit => {
   const marks = world.marks.get(group.name) ?? {}
@@ -86,7 +87,6 @@ const unitOf = (group: RcGroup, world: World): ReplicationUnit => {
   const raws = new Map(world.raws.map((raw) => [raw.name, raw]))
   const members = group.volumes.map((volume) => memberOf(group, volume, raws))
   const lastConsistent = oldest(members.map((member) => member.lastConsistent))
-  const link = linkOf(world.targets.find(({ name }) => name === target?.targetName))
   const peer = peerView(group, world.far)
   const role = roleOf(group, marks)
   const demoted = marks[own.demoted]
@@ -96,7 +96,7 @@ const unitOf = (group: RcGroup, world: World): ReplicationUnit => {
     peer: world.far?.id ?? (creator === undefined ? `target:${target?.targetName ?? ''}` : arrayId(creator)),
     mode: modeOf(group), ...(target?.syncPeriod === undefined ? {} : { periodSeconds: target.syncPeriod }),
     settings: { ...(group.localUserCPG === undefined ? {} : { cpg: group.localUserCPG }), ...(target?.remoteUserCPG === undefined ? {} : { peer_cpg: target.remoteUserCPG }) },
-    naturalRole: naturalRole(group, marks), role, transfer: transferOf(group, role, link, lastConsistent, peer), link, members, lastConsistent,
+    naturalRole: naturalRole(group, marks), role, transfer: transferOf(group, role, lastConsistent, peer, askedToPause(group, world)), link: linkOf(group), members, lastConsistent,
     ...(role === 'demoted' && demoted !== undefined ? { demotedMs: Number(demoted) } : {}),
     // Two that both were made the writable side; a natural primary beside a promoted one is what a failover leaves.
     splitBrain: role === 'source' && peer.role === 'source' && isStarted(group),
@@ -105,10 +105,10 @@ const unitOf = (group: RcGroup, world: World): ReplicationUnit => {
 }
 
 export const listUnits = async (ctx: ArrayCtx, near: Near): Promise<readonly ReplicationUnit[]> => {
-  const [groups, targets, marks, raws, far] = await Promise.all([
-    listRcGroups(near.api, ctx.signal), listRcTargets(near.api, ctx.signal), readMarks(ctx, near.api), listVolumes(near.api, undefined, ctx.signal), readFar(ctx, near),
+  const [groups, marks, raws, far] = await Promise.all([
+    listRcGroups(near.api, ctx.signal), readMarks(ctx, near.api), listVolumes(near.api, undefined, ctx.signal), readFar(ctx, near),
   ])
-  return groups.map((group) => unitOf(group, { near, targets, marks, raws, far }))
+  return groups.map((group) => unitOf(group, { near, marks, raws, far }))
 }
 
 /** The members and our copies of them; a longer list of names than a URL should be is all volumes. */
@@ -121,8 +121,8 @@ export const volumesOfGroup = async (ctx: ArrayCtx, near: Near, group: RcGroup):
 export const readUnit = async (ctx: ArrayCtx, near: Near, id: string): Promise<ReplicationUnit | undefined> => {
   const group = await findRcGroup(near.api, id, ctx.signal)
   if (group === undefined) return undefined
-  const [targets, marks, raws, far] = await Promise.all([listRcTargets(near.api, ctx.signal), readMarks(ctx, near.api), volumesOfGroup(ctx, near, group), readFar(ctx, near)])
-  return unitOf(group, { near, targets, marks, raws, far })
+  const [marks, raws, far] = await Promise.all([readMarks(ctx, near.api), volumesOfGroup(ctx, near, group), readFar(ctx, near)])
+  return unitOf(group, { near, marks, raws, far })
 }
 
 export const noUnit = (id: string): StorageError => new StorageError('notFound', `There is no remote copy group ${id} on the array`, { layer, field: 'unit', remedy: 'See which there are: smctl replication list' })

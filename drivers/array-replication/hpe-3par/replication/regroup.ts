@@ -45,7 +45,7 @@ export const startGroup = async (ctx: ArrayCtx, near: Near, name: string): Promi
   await groupUntil(ctx, near, name, 'start', isStarted)
 }
 
-/** Steps: 1. stop, when it is started; 2. the change; 3. start again. A crash leaves the group stopped, which its status shows as paused. */
+/** Steps: 1. stop, when it is started; 2. the change; 3. start again. A crash leaves the group stopped, which its status shows as interrupted. */
 export const withGroupStopped = async <T>(ctx: ArrayCtx, near: Near, name: string, what: string, change: () => Promise<T>): Promise<T> => {
   const group = await read(ctx, near, name)
   if (group.role !== rcRole.primary) {

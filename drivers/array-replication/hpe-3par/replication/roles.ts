@@ -55,14 +55,15 @@ export const oldest = (all: readonly LastConsistent[]): LastConsistent => {
   return { kind: 'time', ms: Math.min(...all.flatMap((one) => (one.kind === 'time' ? [one.ms] : []))) }
 }
 
-export const transferOf = (group: RcGroup, role: UnitRole, link: ReplicationUnit['link'], last: LastConsistent, peer: PeerView): Transfer => {
-  if (isStarted(group)) {
-    if (link === 'down') return 'interrupted'
-    return last.kind === 'never' ? 'initial' : 'running'
-  }
+/** Only opposite roles replicate, over a link that works. What a stopped group's link does is not told. */
+export const linkOf = (group: RcGroup): ReplicationUnit['link'] => (isStarted(group) ? 'up' : 'unknown')
+
+/** `asked`: the group was paused from here. Groups also stop by themselves, when the link or the other array is lost. */
+export const transferOf = (group: RcGroup, role: UnitRole, last: LastConsistent, peer: PeerView, asked: boolean): Transfer => {
+  if (isStarted(group)) return last.kind === 'never' ? 'initial' : 'running'
   if (role === 'promoted' || peer.role === 'promoted') return 'stopped'
-  if (link === 'down') return 'interrupted'
-  return targetOf(group)?.state === undefined ? 'unknown' : 'paused'
+  if (targetOf(group)?.state === undefined) return 'unknown'
+  return asked ? 'paused' : 'interrupted'
 }
 
 const modes: Readonly<Record<number, ReplicationMode>> = { [rcMode.synchronous]: 'synchronous', [rcMode.periodicOld]: 'periodic', [rcMode.periodic]: 'periodic', [rcMode.streaming]: 'asynchronous' }

@@ -20,12 +20,18 @@ import { listPoints } from './points.ts'
 const wrongRole = (unit: string, found: string, needed: string): StorageError =>
   new StorageError('wrongRole', `${unit}: this array is ${found}, not ${needed}`, { layer, field: 'unit', remedy: 'Do it at the other array, or look at the state again: smctl replication status' })
 
-export const pauseUnit = async (ctx: ArrayCtx, near: Near, unit: string): Promise<void> => stopGroup(ctx, near, unit)
+/** The mark comes first: a stopped group without it was stopped by something else. */
+export const pauseUnit = async (ctx: ArrayCtx, near: Near, unit: string): Promise<void> => {
+  if (!isStarted(await needGroup(ctx, near, unit))) return
+  await writeMark(ctx, near, unit, own.paused, 'yes')
+  await stopGroup(ctx, near, unit)
+}
 
 export const resumeUnit = async (ctx: ArrayCtx, near: Near, unit: string): Promise<void> => {
   const { role } = await needRole(ctx, near, unit)
   if (role !== 'source' && role !== 'demoted') throw wrongRole(unit, role, 'the source')
   await startGroup(ctx, near, unit)
+  await writeMark(ctx, near, unit, own.paused, undefined)
 }
 
 const isSyncing = (group: RcGroup): boolean => group.volumes.some(({ remoteVolumes }) => syncOf(remoteVolumes[0]?.syncStatus) === 'syncing')
@@ -126,6 +132,7 @@ export const promote = async (ctx: ArrayCtx, near: Near, unit: string, want: { r
   await writeMark(ctx, near, unit, own.promoted, 'yes')
   await writeMark(ctx, near, unit, own.source, undefined)
   await writeMark(ctx, near, unit, own.demoted, undefined)
+  await writeMark(ctx, near, unit, own.paused, undefined)
   await stopGroup(ctx, near, unit)
   if (want.recoveryPoint !== undefined) await restorePoint(ctx, near, group, want.recoveryPoint)
   // Its own undoing of a half cycle would go over the content that was chosen. Nothing is replicated back by itself: that is reverse.

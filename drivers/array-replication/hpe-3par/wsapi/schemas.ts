@@ -97,7 +97,7 @@ export const RcGroup = z.looseObject({
 export type RcGroup = z.output<typeof RcGroup>
 export const RcTarget = z.looseObject({
   name: z.string(), type: z.number().optional(), disabled: z.boolean().optional(),
-  portPosAndLink: z.array(z.looseObject({ portPos: portPos.optional(), link: z.unknown(), status: z.number().optional() })).optional(),
+  portPosAndLink: z.array(z.looseObject({ portPos: portPos.optional(), link: z.unknown() })).optional(),
   policies: z.looseObject({ mirrorConfig: z.boolean().optional() }).optional(),
 })
 export type RcTarget = z.output<typeof RcTarget>

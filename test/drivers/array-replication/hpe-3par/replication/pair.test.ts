@@ -20,8 +20,8 @@ interface World extends Pair {
   readonly p: ArrayReplication
   readonly s: ArrayReplication
   readonly there: string
-  unitP(): Promise<ReplicationUnit>
-  unitS(): Promise<ReplicationUnit>
+  readonly unitP: () => Promise<ReplicationUnit>
+  readonly unitS: () => Promise<ReplicationUnit>
 }
 
 const need = async (replication: ArrayReplication, world: Pair, id: string): Promise<ReplicationUnit> => {
@@ -182,6 +182,16 @@ describe('roles', () => {
     for (const _ of [1, 2]) await world.p.resume(world.ctx, 'g')
     expect((await world.unitP()).transfer).toBe('running')
     expect((await caught(world.s.resume(world.ctx, world.there))).kind).toBe('wrongRole')
+  })
+
+  it('a lost link is an interruption and no pause, on both sides, until replication is resumed', async () => {
+    const world = await replicated()
+    world.running.link.cut()
+    expect([(await world.unitP()).transfer, (await world.unitS()).transfer]).toEqual(['interrupted', 'interrupted'])
+    world.running.link.restore()
+    await world.p.resume(world.ctx, 'g')
+    expect([(await world.unitP()).transfer, (await world.unitS()).transfer]).toEqual(['running', 'running'])
+    expect((await world.unitP()).link).toBe('up')
   })
 
   it('go the whole way there and back, with the bytes', async () => {

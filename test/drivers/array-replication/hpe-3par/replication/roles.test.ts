@@ -38,15 +38,15 @@ describe('a role', () => {
 describe('a transfer', () => {
   const time = { kind: 'time', ms: 1 } as const
   it.each([
-    ['runs', 3, 'source', 'up', time, {}, 'running'],
-    ['is the first copy while a member never had one', 3, 'source', 'up', { kind: 'never' } as const, {}, 'initial'],
-    ['is interrupted when the link is down', 3, 'source', 'down', time, {}, 'interrupted'],
-    ['is paused when it is stopped', 5, 'source', 'up', time, {}, 'paused'],
-    ['is interrupted when it stopped with the link down', 5, 'source', 'down', time, {}, 'interrupted'],
-    ['is stopped by a promotion here', 5, 'promoted', 'up', time, {}, 'stopped'],
-    ['is stopped by a promotion there', 5, 'demoted', 'up', time, { role: 'promoted' as const }, 'stopped'],
-  ] as const)('%s', (_, state, role, link, last, peer, expected) => {
-    expect(transferOf(group(1, false, state), role, link, last, { reachable: true, ...peer })).toBe(expected)
+    ['runs', 3, 'source', time, {}, false, 'running'],
+    ['is the first copy while a member never had one', 3, 'source', { kind: 'never' } as const, {}, false, 'initial'],
+    ['is paused when that was asked for', 5, 'source', time, {}, true, 'paused'],
+    ['is interrupted when it stopped by itself', 5, 'source', time, {}, false, 'interrupted'],
+    ['is interrupted in fail-safe', 7, 'source', time, {}, false, 'interrupted'],
+    ['is stopped by a promotion here', 5, 'promoted', time, {}, false, 'stopped'],
+    ['is stopped by a promotion there', 5, 'demoted', time, { role: 'promoted' as const }, false, 'stopped'],
+  ] as const)('%s', (_, state, role, last, peer, asked, expected) => {
+    expect(transferOf(group(1, false, state), role, last, { reachable: true, ...peer }, asked)).toBe(expected)
   })
 })
 
