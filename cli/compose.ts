@@ -36,11 +36,18 @@ const filesWorker = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './f
 
 type Loader = () => Promise<Driver>
 
+interface Registry extends DriverRegistry {
+  /** The Debian package of a tool that a loaded driver starts. */
+  readonly packageOf: (tool: string) => string | undefined
+}
+
 /** Known types at once, code of a driver when its type is first asked for, checked against the contract then. */
-const createRegistry = (loaders: ReadonlyMap<string, Loader>): DriverRegistry => {
+const createRegistry = (loaders: ReadonlyMap<string, Loader>): Registry => {
   const loaded = new Map<string, Promise<Driver>>()
+  const packages = new Map<string, string>()
   return {
     types: [...loaders.keys()],
+    packageOf: (tool) => packages.get(tool),
     async load(type) {
       const loader = loaders.get(type)
       if (loader === undefined) {
@@ -50,6 +57,7 @@ const createRegistry = (loaders: ReadonlyMap<string, Loader>): DriverRegistry =>
       if (known !== undefined) return known
       const loading = loader().then((driver) => {
         checkDriver(driver)
+        for (const { name, debianPackage } of driver.tools) packages.set(name, debianPackage)
         return driver
       })
       loaded.set(type, loading)
@@ -59,7 +67,7 @@ const createRegistry = (loaders: ReadonlyMap<string, Loader>): DriverRegistry =>
   }
 }
 
-const registryFor = async (external: readonly string[]): Promise<DriverRegistry> => {
+const registryFor = async (external: readonly string[]): Promise<Registry> => {
   const loaders = new Map<string, Loader>(Object.entries(builtinDrivers))
   if (external.length > 0) {
     const { loadExternalDriver } = await import('./external-drivers.ts')
@@ -88,7 +96,7 @@ export const composeEngine = async (options: ComposeOptions): Promise<Engine> =>
     },
     bootId: boot,
     runDirectory,
-    run: createRun(log),
+    run: createRun(log, drivers.packageOf),
     files: createFiles(),
     scanner: options.scanner,
     exclusive: createExclusive(join(stateDirectory, 'locks')),
