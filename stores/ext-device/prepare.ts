@@ -5,7 +5,7 @@ import { formatSize } from '../../core/units.ts'
 import { devicesWithUuid, identifyDevice, inspectDevice, lookUpDevice, usersOf, type Inspection } from '../../host/blkid/inspect.ts'
 import type { BlockDevice } from '../../host/blkid/parse.ts'
 import { discardRest, makeFileSystem, smallestDevice, wipeHead } from '../../host/ext/file-system.ts'
-import { clearIntent, fileSystemSize, readIntent, writeIntent, type Intent } from '../../host/ext/intent.ts'
+import { clearIntent, fileSystemSize, readIntent, writeIntent } from '../../host/ext/intent.ts'
 import { mountedThere, probeMountPoint, sweepProbes } from '../../host/mount/mount.ts'
 import { adoptImageStore, lookAt, prepareImageStore, type PlaceContents } from '../image-files/prepare.ts'
 import { findDevice, isExt4, layer, mountDevice, needUnused, placeOf, targetOf, unmount, unmountOptions, type ExtPlace } from './place.ts'
@@ -48,10 +48,11 @@ const refuse = ({ device, contents, tried }: Inspection, { field }: ExtPlace): S
  * Whether the device may be formatted: blank, or left half made (or half wiped) by ourselves, which the record at its end says.
  * One that has got as far as its identity file is an SR.
  */
-const judge = async (ctx: Ctx, place: ExtPlace, inspection: Inspection, intent: Intent | undefined): Promise<'blank' | 'half-made'> => {
+const judge = async (ctx: Ctx, place: ExtPlace, inspection: Inspection): Promise<'blank' | 'half-made'> => {
   const { device, contents } = inspection
   if (contents.found === 'blank') return 'blank'
   if (contents.found !== 'occupied' || contents.by === 'use') throw refuse(inspection, place)
+  const intent = await readIntent(ctx, device)
   const making = intent?.doing === 'making' && intent.sr === ctx.sr
   if (contents.by === 'bytes' && (making || intent?.doing === 'removing')) return 'half-made'
   if (contents.facts.type !== 'ext4' || contents.facts.uuid !== ctx.sr) throw refuse(inspection, place)
@@ -92,7 +93,7 @@ export const prepareExt = async (ctx: Ctx, place: ExtPlace, want: PrepareRequest
   if (device.readOnly) throw new StorageError('readOnly', `${device.path} cannot be written to`, { layer, field: place.field, remedy: `Choose another device, or: blockdev --setrw ${device.path}` })
   const elsewhere = (await devicesWithUuid(ctx, ctx.sr)).find((other) => other.device !== device.device)
   if (elsewhere !== undefined) throw exists(ctx, elsewhere.path)
-  const state = await judge(ctx, place, inspection, await readIntent(ctx, device))
+  const state = await judge(ctx, place, inspection)
 
   await writeIntent(ctx, device, { doing: 'making', sr: ctx.sr })
   if (state === 'half-made') await wipeHead(ctx, device)
