@@ -6,8 +6,9 @@ import { createExtModel, type ExtModel } from './fakes/ext.ts'
 import { createMountModel, type MountModel } from './fakes/mount.ts'
 import { formats } from './file-harness.ts'
 import { openImage } from './image-disk.ts'
+import { srUuid } from './crash/scenarios.ts'
 import { createModelFiles } from './model/files.ts'
-import type { Machine } from './model/machine.ts'
+import { runDirectory, type Machine } from './model/machine.ts'
 import { createProcess } from './model/process.ts'
 import { usedBytes } from './model/volume.ts'
 import { modelHarness, type ModelWorldOptions } from './model/world.ts'
@@ -50,7 +51,9 @@ export const extWorld: ModelWorldOptions = {
   name: 'ext, on model devices',
   deviceConfig: { device: '/dev/sdb' },
   formats,
-  directories: ['/run/storage-manager/sr-mount'],
+  directories: [`${runDirectory}/sr-mount`],
+  // An empty mount point. The model keeps /run over a power cut and loses its last changes; the real one is in memory and starts empty.
+  blankRemains: [`${runDirectory}/sr-mount/${srUuid}/`],
   tools: (first) => [createMountModel([first], createExtModel(first, { sdb: deviceSize, sdc: deviceSize }))],
   disk: async (machine, attachment) => openImage(createModelFiles(machine.first.space, createProcess()), attachment),
   trouble,
