@@ -52,10 +52,12 @@ export const realpathCommand = (paths: readonly string[]): Command => ({ argv: [
 
 /**
  * Zeros instead of content, by the kernel's own means where the device has them. Whatever signature is there goes as well:
- * only for a device or volume whose content is known to be nobody's (blkdiscard(8), --force; util-linux 2.36).
+ * only for a device or volume whose content is known to be nobody's. Without --force it opens the device exclusively: the
+ * kernel refuses one that is mounted or that anything is built on, however late that came about (blkdiscard(8)); signatures
+ * make it ask at a terminal only.
  */
 export const zeroCommand = (device: string, offset: number, length: number, limitMs = 60_000): Command => ({
-  argv: ['blkdiscard', '--zeroout', '--force', '--offset', String(offset), '--length', String(length), device],
+  argv: ['blkdiscard', '--zeroout', '--offset', String(offset), '--length', String(length), device],
   timeoutMs: limitMs, effect: 'write',
 })
 

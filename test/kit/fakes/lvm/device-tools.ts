@@ -108,13 +108,14 @@ const zeroVolume = (state: LvmState, active: ActiveVolume, offset: number, lengt
 }
 
 const blkdiscard = (state: LvmState, argv: readonly string[]): RunResult => {
-  const args = readArguments('blkdiscard', argv, ['--offset', '--length'], ['--zeroout', '--force'])
+  const args = readArguments('blkdiscard', argv, ['--offset', '--length'], ['--zeroout'])
   const path = args.operands[0] ?? ''
   if (!args.has('--zeroout')) throw new Error('the model of blkdiscard writes zeros only')
   const [offset, length] = [Number(args.value('--offset')), Number(args.value('--length'))]
   try {
     const disk = findDisk(state, path)
     const active = findActive(state, path)
+    if (disk !== undefined && standingOn(state, disk).length > 0) return answer('', `blkdiscard: cannot open ${path}: Device or resource busy\n`, 1)
     if (disk !== undefined) zeroBytes(state.root, disk, offset, length)
     else if (active !== undefined) zeroVolume(state, active, offset, length)
     else return answer('', `blkdiscard: cannot open ${path}: No such file or directory\n`, 1)
