@@ -80,23 +80,6 @@ export const growPhysical = ({ devices }: VgPlace, pv: string): Command => chang
 /** New uuids and a new name for a copied group in one commit (vgimportclone(8)); a name that is taken gets a digit more. */
 export const importClone = (devices: readonly string[], vg: string): Command => change('vgimportclone', devices, ['--basevgname', vg, ...devices])
 
-/**
- * pvck takes no --devices; a filter keeps it off every other device, which it would compare uuids with. Dots are set in
- * brackets: the filter is a regular expression.
- */
-const only = (device: string): readonly string[] =>
-  ['--config', `devices{hints="none" use_devicesfile=0 global_filter=["a|^${device.replaceAll(/[.+]/g, '[$&]')}$|","r|.*|"]}`]
-
-/** Writes the metadata text that a device carries to a file, whether or not its label fits to it. */
-export const dumpMetadata = (device: string, file: string): Command => ({
-  argv: ['lvm', 'pvck', ...only(device), '--dump', 'metadata', '--file', file, device], env, timeoutMs: reportMs, effect: 'read',
-})
-
-/** Rewrites the label of a device so that it carries this uuid, which the metadata text in the file must know. */
-export const repairLabel = (device: string, pvUuid: string, file: string): Command => ({
-  argv: ['lvm', 'pvck', ...only(device), '--yes', '--repairtype', 'pv_header', '--settings', `pv_uuid=${pvUuid}`, '--file', file, device], env, timeoutMs: changeMs, effect: 'write',
-})
-
 /** An inactive volume whose content is whatever was there. */
 export const createVolume = ({ vg, devices }: VgPlace, lv: string, bytes: number, tags: readonly string[]): Command =>
   change('lvcreate', devices, ['--activate', 'n', '--wipesignatures', 'n', '--zero', 'n', '--size', `${bytes}b`, '--name', lv, ...tagArgs(tags), vg])

@@ -3,12 +3,13 @@ import type { CopiedVdi, Ctx } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { asVdiUuid, copiedVdiUuid, isUuid, type SrUuid, type VdiUuid } from '../../core/ids.ts'
 import { usersOf } from '../../host/blkid/inspect.ts'
-import { changeGroupTags, changeVolumeTags, dumpMetadata, importClone, renameVolume, repairLabel, type VgPlace } from '../../host/lvm/build.ts'
+import { changeGroupTags, changeVolumeTags, importClone, renameVolume, type VgPlace } from '../../host/lvm/build.ts'
 import { explainLvm } from '../../host/lvm/errors.ts'
 import { tagChange } from '../../host/lvm/tags.ts'
 import { createChanges, makeChange } from './change.ts'
 import { sortOut, volumeName, type VdiVolume } from './contents.ts'
 import { recoverReverts } from './copies.ts'
+import { forgetHeads, keepHeads, restoreHeads } from './heads.ts'
 import { vgOf, vgPlaceOf, type VolumePlace } from './place.ts'
 import { groupTags, readReport, srOfGroup, type Report } from './report.ts'
 import type { Store } from './store.ts'
@@ -36,29 +37,24 @@ const refuseInUse = ({ own }: Survey): void => {
   })
 }
 
-/**
- * vgimportclone writes the labels first and the metadata then. When the power goes between, the label carries a uuid that
- * the metadata does not know. With one device there is no doubt which it should carry, and it gets it back.
- */
-const repairInterrupted = async (ctx: Ctx, place: VolumePlace, { physical }: Survey, vg: string): Promise<void> => {
-  const [device = '', ...others] = place.devices
-  const [missing, ...more] = physical.filter((pv) => pv.missing && pv.group?.name === vg)
-  if (missing?.uuid === undefined || others.length > 0 || more.length > 0) {
-    throw new StorageError('identityMismatch', `The re-identification was interrupted while LVM wrote to several devices; which of them is which cannot be told any more`, {
-      layer, field: 'device_config.device', remedy: 'Make the copy anew from the original, which was not touched, and repeat this',
-    })
-  }
-  const file = `${ctx.host.runDirectory}/reidentify-${ctx.sr}.vg`
-  await ctx.host.files.unlink(file)
-  await runNow(ctx, dumpMetadata(device, file))
-  await runNow(ctx, repairLabel(device, missing.uuid, file))
-  await ctx.host.files.unlink(file)
-  ctx.log.warn({ device, pv: missing.uuid }, 'gave an interrupted copy its label back')
+/** Whether all devices carry the group that vgimportclone was to make of them. */
+const isImported = ({ own, physical }: Survey, vg: string): boolean =>
+  physical.length === own.length && physical.every((pv) => !pv.missing && pv.group?.name === vg)
+
+/** The devices as they are, or, when vgimportclone was interrupted, as they were before it. */
+const surveyCopy = async (ctx: Ctx, place: VolumePlace, original: SrUuid): Promise<Survey> => {
+  const seen = await survey(ctx, place.devices)
+  if (isImported(seen, vgOf(ctx.sr)) || isImported(seen, vgOf(original))) return seen
+  // Nothing is written to devices that may be in use.
+  refuseInUse(seen)
+  if (!(await restoreHeads(ctx, seen.own))) return seen
+  ctx.log.warn({ devices: place.devices }, 'gave the devices of an interrupted copy back what they were')
+  return survey(ctx, place.devices)
 }
 
 /** Where the copy stands: its group still has the name of the original, or ours already. */
-const findCopyGroup = async (ctx: Ctx, place: VolumePlace, original: SrUuid): Promise<'original name' | 'own name'> => {
-  const seen = await survey(ctx, place.devices)
+const findCopyGroup = async (ctx: Ctx, place: VolumePlace, original: SrUuid): Promise<{ readonly seen: Survey; readonly named: 'original' | 'own' }> => {
+  const seen = await surveyCopy(ctx, place, original)
   const names = [...new Set(seen.physical.flatMap((pv) => pv.group?.name ?? []))]
   const [name, ...rest] = names
   if (name === undefined || rest.length > 0) {
@@ -67,14 +63,12 @@ const findCopyGroup = async (ctx: Ctx, place: VolumePlace, original: SrUuid): Pr
   if (name === vgOf(ctx.sr)) {
     const { group } = await groupOn(ctx, seen, { vg: name, devices: place.devices })
     if (groupTags(group).copyOf !== original) throw notACopy(ctx, original, `they carry SR ${ctx.sr} already, which is no copy of it`)
-    return 'own name'
+    return { seen, named: 'own' }
   }
   if (name !== vgOf(original)) throw notACopy(ctx, original, srOfGroup(name) === undefined ? `they carry volume group ${name}` : `they carry SR ${srOfGroup(name) ?? ''}`)
   refuseInUse(seen)
-  const interrupted = seen.physical.find((pv) => pv.group !== undefined && groupTags(pv.group).copyOf === original)
-  if (interrupted !== undefined && seen.physical.some((pv) => pv.missing)) await repairInterrupted(ctx, place, seen, name)
-  else await groupOn(ctx, seen, { vg: name, devices: place.devices })
-  return 'original name'
+  await groupOn(ctx, seen, { vg: name, devices: place.devices })
+  return { seen, named: 'original' }
 }
 
 /** What a volume is to become; undefined: it is done. */
@@ -110,20 +104,27 @@ const stepFor = (ctx: Ctx, found: VdiVolume): Step => {
  *
  * 1. The group of the copy, still under the name of the original, notes that it is a copy and of what; no attach takes it
  *    for the original from here on.                                            [repeat: goes on with 2]
- * 2. vgimportclone: new uuids and our name.                                    [inside: repairInterrupted]
- * 3. Interrupted reverts that were copied along are finished or undone.
- * 4. Each VDI's volume: the tags that name the original, then the new name.    [repeat: what is renamed is done]
- * 5. The group notes its own uuid: it is an SR.
+ * 2. Each device keeps its label and header beside them (heads.ts).            [repeat: done again]
+ * 3. vgimportclone: new uuids and our name.                                    [inside: all devices get back what they kept; then 2]
+ * 4. What the devices kept is erased.                                          [repeat: the rest is erased]
+ * 5. Interrupted reverts that were copied along are finished or undone.
+ * 6. Each VDI's volume: the tags that name the original, then the new name.    [repeat: what is renamed is done]
+ * 7. The group notes its own uuid: it is an SR.
  */
 export const reidentifyGroup = async (ctx: Ctx, place: VolumePlace, original: SrUuid): Promise<readonly CopiedVdi[]> => {
   const at = vgPlaceOf(ctx.sr, place)
-  if (await findCopyGroup(ctx, place, original) === 'original name') {
+  const { seen, named } = await findCopyGroup(ctx, place, original)
+  if (named === 'original') {
     const before: VgPlace = { vg: vgOf(original), devices: place.devices }
     const { group } = await readReport(ctx, before)
     const { add, remove } = tagChange(group.tags, { 'copy-of': original, vg: undefined })
-    await makeChange(ctx, { command: changeGroupTags(before, add, remove), what: 'note that the group is a copy', done: (report) => groupTags(report.group).copyOf === original }, async () => readReport(ctx, before))
+    if (add.length + remove.length > 0) {
+      await makeChange(ctx, { command: changeGroupTags(before, add, remove), what: 'note that the group is a copy', done: (report) => groupTags(report.group).copyOf === original }, async () => readReport(ctx, before))
+    }
+    await keepHeads(ctx, seen.own)
     await makeChange(ctx, { command: importClone(place.devices, at.vg), what: `give the group the name ${at.vg}`, done: (report) => report.group.uuid !== group.uuid }, async () => readReport(ctx, at))
   }
+  await forgetHeads(ctx, seen.own)
   const read = async (): Promise<Report> => readReport(ctx, at)
   const reports = { of: read, again: read, forget: () => undefined }
   const store: Store = { place, at, reports, change: createChanges(reports) }

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { asSrUuid, asVdiUuid, copiedVdiUuid } from '../../../core/ids.ts'
 import { GiB } from '../../../core/units.ts'
-import { readText } from '../../kit/fakes/lvm/disks.ts'
+import { runLvm } from '../../kit/fakes/lvm/commands.ts'
+import { readBytes, readText, writeBytes } from '../../kit/fakes/lvm/disks.ts'
 import { cloneDisk } from '../../kit/fakes/lvm/state.ts'
 import { createModelFiles } from '../../kit/model/files.ts'
 import { createProcess } from '../../kit/model/process.ts'
@@ -108,6 +109,42 @@ describe.each(types)('SR.reidentify of a copied %s SR', (type) => {
         expect((await fresh.call('SR.scan', { sr_uuid: sr })).vdis).toHaveLength(2)
       }
     }
+  })
+})
+
+/** What vgimportclone had written when the power went: labels first, device by device, then the headers. */
+const interruptions = {
+  'one label': [[512], []],
+  'all labels': [[512], [512]],
+  'all labels and one header': [[512, 4096], [512]],
+} as const
+
+describe.each(types)('a re-identification of a %s SR on several devices', (type) => {
+  it.each(Object.entries(interruptions))('that was interrupted when LVM had written %s is finished by a repeat', async (_what, written) => {
+    const wanted = await reidentify(await withCopy(type), type)
+    const world = await withCopy(type)
+    const dying: LvmWorld = world.process({
+      onStep: (step, _number, now) => {
+        if (now === 'before' && step.target.startsWith('lvm vgimportclone')) dying.engine.process.kill()
+      },
+    })
+    void reidentify(dying, type).catch(() => undefined)
+    while (dying.engine.process.alive) await new Promise((resolve) => setImmediate(resolve))
+    const { root } = world.state
+    const copies = [world.disk(2), world.disk(3)]
+    const before = copies.map((disk) => new Map([512, 4096].map((at) => [at, readBytes(root, disk, at, 512)])))
+    expect(runLvm(world.state, ['vgimportclone', '-qq', '--devices', '/dev/vdc,/dev/vdd', '--basevgname', `VG_XenStorage-${copySr}`, '/dev/vdc', '/dev/vdd']).exitCode).toBe(0)
+    for (const [index, disk] of copies.entries()) {
+      for (const [at, bytes] of before[index] ?? []) if (!(written[index] as readonly number[] | undefined)?.includes(at)) writeBytes(root, disk, at, bytes)
+    }
+    const fresh = world.process()
+    expect(await reidentify(fresh, type)).toEqual(wanted)
+    await fresh.call('SR.attach', { sr_uuid: copySr })
+    expect((await fresh.call('SR.scan', { sr_uuid: copySr })).vdis).toHaveLength(2)
+    expect(await bytes(fresh, copySr, copied)).toBe('orig')
+    expect(await bytes(fresh, sr, vdi)).toBe('orig')
+    // The sectors that were kept would undo the copy one day.
+    for (const disk of copies) expect(readBytes(root, disk, 2048, 2048).every((byte) => byte === 0)).toBe(true)
   })
 })
 

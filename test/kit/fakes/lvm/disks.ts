@@ -1,6 +1,6 @@
 /**
  * Model disks: block nodes in the root of a host, with real bytes. Everything LVM knows is in those bytes (a label at 512, the
- * metadata of the group as text at 4096), so that a copied disk is a copied SR, a zeroed head is a blank disk, and a disk that
+ * header at 4096 that tells where the metadata of the group is as text), so that a copied disk is a copied SR, a zeroed head is a blank disk, and a disk that
  * is pulled is missing. Writes are durable at once.
  */
 import { pageSize, writeContent, type Content } from '../../model/content.ts'
@@ -123,7 +123,7 @@ export const putPage = (volume: Volume, disk: Disk, page: number, bytes: Uint8Ar
 }
 
 const labelOffset = 512
-const textOffset = 4096
+const headerOffset = 4096
 const labelStart = 'LABELONE'
 
 export interface Label {
@@ -146,18 +146,29 @@ export const writeLabel = (volume: Volume, disk: Disk, label: Label): void => {
   writeBytes(volume, disk, labelOffset, bytes)
 }
 
+const headerMagic = ' LVM2 x[5A%r0N*>'
+/** Each new text goes where the one before it is not, as in LVM's ring: the header tells which is valid. */
+const textSlots = [8192, 8192 + 2 ** 19] as const
+
+const readHeader = (volume: Volume, disk: Disk): { readonly slot: number; readonly length: number } | undefined => {
+  const found = text(readBytes(volume, disk, headerOffset, 512))
+  if (!found.slice(4).startsWith(headerMagic)) return undefined
+  return JSON.parse(found.slice(4 + headerMagic.length, found.indexOf('\0'))) as { slot: number; length: number }
+}
+
 /** The metadata text; the label alone says that there may be one. */
 export const readText = (volume: Volume, disk: Disk): string | undefined => {
-  const length = Number(text(readBytes(volume, disk, textOffset, 16)).replaceAll('\0', ''))
-  return length > 0 ? text(readBytes(volume, disk, textOffset + 16, length)) : undefined
+  const header = readHeader(volume, disk)
+  return header === undefined || header.length === 0 ? undefined : text(readBytes(volume, disk, textSlots[header.slot] ?? 0, header.length))
 }
 
 export const writeText = (volume: Volume, disk: Disk, value: string): void => {
   const body = bytesOf(value)
-  const bytes = new Uint8Array(16 + body.length)
-  bytes.set(bytesOf(body.length === 0 ? '' : String(body.length)))
-  bytes.set(body, 16)
-  writeBytes(volume, disk, textOffset, bytes)
+  const slot = 1 - (readHeader(volume, disk)?.slot ?? 1)
+  writeBytes(volume, disk, textSlots[slot] ?? 0, body)
+  const header = new Uint8Array(512)
+  header.set(bytesOf(`HEAD${headerMagic}${JSON.stringify({ slot, length: body.length })}`))
+  writeBytes(volume, disk, headerOffset, header)
 }
 
 /** What stands at the start of a disk for blkid: LVM's label, or the first bytes of something else. */
