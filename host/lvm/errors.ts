@@ -16,6 +16,8 @@ const hints: readonly Hint[] = [
   { pattern: /unrecognized option|[Ii]nvalid option|unknown option/, kind: 'toolFailed', remedy: 'This lvm2 is too old: 2.03.12 or newer is needed' },
   { pattern: /too large for circular buffer|metadata.*too large/i, kind: 'limitExceeded', remedy: 'The metadata area of the volume group is full: delete VDIs or shorten their descriptions' },
   { pattern: /nsufficient free space|nsufficient suitable (allocatable )?extents|has insufficient free/i, kind: 'noSpace', remedy: 'Delete VDIs, or add a device to the volume group' },
+  // Before the next one: LVM says both of a pool that could not write its metadata, whatever room it has.
+  { pattern: /needs check|has read-only metadata/, kind: 'ioError', remedy: 'The thin pool could not write its metadata: look at the kernel log and the health of the devices, then detach the SR and attach it again, which checks the pool' },
   { pattern: /free space in thin pool .* reached threshold|out of data space/i, kind: 'noSpace', remedy: 'Delete VDIs or snapshots, or enlarge the thin pool' },
   { pattern: /already exists in volume group|A volume group called .* already exists/, kind: 'alreadyExists' },
   { pattern: /in use\.|open logical volume|Can't open .* exclusively|device is in use/i, kind: 'busy', remedy: 'Close whatever uses it: lsof and dmsetup ls --tree show what does' },

@@ -72,6 +72,7 @@ describe('the failures of LVM', () => {
   it.each([
     ['  Volume group "VG_X" has insufficient free space (483 extents): 25600 required.', 'noSpace'],
     ['  Insufficient free space: 230398 extents needed, but only 252 available', 'noSpace'],
+    ['  WARNING: Thin pool VG_X/pool needs check has read-only metadata.\n  Cannot create new thin volume, free space in thin pool VG_X/pool reached threshold.', 'ioError'],
     ['  WARNING: Thin pool VG_X/pool is out of data space.\n  Cannot create new thin volume, free space in thin pool VG_X/pool reached threshold.', 'noSpace'],
     ['  Logical Volume "t1" already exists in volume group "VG_X"', 'alreadyExists'],
     ['  A volume group called VG_Y already exists.', 'alreadyExists'],
