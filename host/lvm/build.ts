@@ -124,10 +124,12 @@ export const renameVolume = ({ vg, devices }: VgPlace, from: string, to: string)
 
 export const growVolume = ({ vg, devices }: VgPlace, lv: string, bytes: number): Command => change('lvextend', devices, ['--size', `${bytes}b`, `${vg}/${lv}`])
 
-/** Adds and removes tags in one commit. A tag must not be in both lists. */
-export const changeVolumeTags = ({ vg, devices }: VgPlace, lv: string, add: readonly string[], remove: readonly string[]): Command =>
-  change('lvchange', devices, [...tagArgs(add, remove), `${vg}/${lv}`])
+/** Adds and removes tags, one commit a volume. A tag must not be in both lists. */
+export const changeVolumeTags = ({ vg, devices }: VgPlace, lvs: readonly string[], add: readonly string[], remove: readonly string[]): Command =>
+  change('lvchange', devices, [...tagArgs(add, remove), ...lvs.map((lv) => `${vg}/${lv}`)])
 
-export const activateVolume = ({ vg, devices }: VgPlace, lv: string): Command => change('lvchange', devices, ['--activate', 'y', '--ignoreactivationskip', `${vg}/${lv}`])
+/** Of several volumes each becomes active or not by itself. */
+export const activateVolumes = ({ vg, devices }: VgPlace, lvs: readonly string[]): Command =>
+  change('lvchange', devices, ['--activate', 'y', '--ignoreactivationskip', ...lvs.map((lv) => `${vg}/${lv}`)])
 
-export const deactivateVolume = ({ vg, devices }: VgPlace, lv: string): Command => change('lvchange', devices, ['--activate', 'n', `${vg}/${lv}`])
+export const deactivateVolumes = ({ vg, devices }: VgPlace, lvs: readonly string[]): Command => change('lvchange', devices, ['--activate', 'n', ...lvs.map((lv) => `${vg}/${lv}`)])

@@ -6,7 +6,7 @@ import { MiB } from '../../core/units.ts'
 import { readOnlyCommand, settleCommand, zeroCommand } from '../../host/blkid/build.ts'
 import { listMaps, removeMap, resumeMap } from '../../host/dm/build.ts'
 import { parseMaps } from '../../host/dm/parse.ts'
-import { activateVolume, deactivateVolume } from '../../host/lvm/build.ts'
+import { activateVolumes, deactivateVolumes } from '../../host/lvm/build.ts'
 import { devicePath, mapperName, mapperUuid } from '../../host/lvm/names.ts'
 import { isActive } from './attach.ts'
 import { usedBytes, type VdiVolume } from './contents.ts'
@@ -22,7 +22,7 @@ export const activate = async (store: Store, ctx: Ctx, name: string): Promise<st
   const { at } = store
   const path = devicePath(at.vg, name)
   if (!isActive(await store.reports.of(ctx), name)) {
-    await store.change(ctx, { command: activateVolume(at, name), what: `activate volume ${name}`, done: (after) => volumeIn(after, name)?.attributes.state === 'active' })
+    await store.change(ctx, { command: activateVolumes(at, [name]), together: { kind: 'activate', volume: name, command: (names) => activateVolumes(at, names) }, what: `activate volume ${name}`, done: (after) => volumeIn(after, name)?.attributes.state === 'active' })
   }
   if ((await ctx.host.files.stat(path)) === undefined) await ctx.host.run(settleCommand(path), ctx.signal)
   if ((await ctx.host.files.stat(path)) !== undefined) return path
@@ -34,14 +34,15 @@ export const deactivate = async (store: Store, ctx: Ctx, name: string): Promise<
   if (!isActive(report, name)) return
   refuseOpen(report, name)
   const inactive = (after: Report): boolean => !isActive(after, name)
-  const command = deactivateVolume(store.at, name)
+  const command = deactivateVolumes(store.at, [name])
+  const together = { kind: 'deactivate', volume: name, command: (names: readonly string[]) => deactivateVolumes(store.at, names) }
   try {
-    await store.change(ctx, { command, what: `deactivate volume ${name}`, done: inactive })
+    await store.change(ctx, { command, together, what: `deactivate volume ${name}`, done: inactive })
   } catch (error) {
     if (!(error instanceof StorageError) || error.kind !== 'busy') throw error
     // udev looks into a node for a moment after its last writer has closed it.
     await ctx.host.run(settleCommand(), ctx.signal)
-    await store.change(ctx, { command, what: `deactivate volume ${name}`, done: inactive })
+    await store.change(ctx, { command, together, what: `deactivate volume ${name}`, done: inactive })
   }
 }
 

@@ -3,7 +3,7 @@ import type { Ctx } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { listMaps, removeMap } from '../../host/dm/build.ts'
 import { parseMaps, type DeviceMap } from '../../host/dm/parse.ts'
-import { activateVolume, deactivateGroup, forbidAutoactivation, growPhysical, growPool, setWhenFull, type VgPlace } from '../../host/lvm/build.ts'
+import { activateVolumes, deactivateGroup, forbidAutoactivation, growPhysical, growPool, setWhenFull, type VgPlace } from '../../host/lvm/build.ts'
 import { mapperPrefix } from '../../host/lvm/names.ts'
 import type { PhysicalVolume, VolumeGroup } from '../../host/lvm/parse.ts'
 import { makeChange } from './change.ts'
@@ -78,7 +78,7 @@ const readyPool = async (ctx: Ctx, at: VgPlace, place: VolumePlace, again: () =>
     report = await makeChange(ctx, { command: setWhenFull(at, poolName, whenFull === 'error'), what: 'set what happens when the thin pool is full', done: (after) => sortOut(after).pool?.whenFull === whenFull }, again)
   }
   if (isActive(report, poolName)) return
-  await makeChange(ctx, { command: activateVolume(at, poolName), what: 'activate the thin pool', done: (after) => isActive(after, poolName) }, again)
+  await makeChange(ctx, { command: activateVolumes(at, [poolName]), what: 'activate the thin pool', done: (after) => isActive(after, poolName) }, again)
 }
 
 export const isActive = ({ volumes }: Report, name: string): boolean =>

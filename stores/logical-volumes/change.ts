@@ -16,19 +16,11 @@ export interface Change {
   /** As in "was to ...". */
   readonly what: string
   readonly done: (report: Report) => boolean
+  /** Changes of one kind to different volumes that wait at the same time are made by one command and looked at together. */
+  readonly together?: { readonly kind: string; readonly volume: string; readonly command: (volumes: readonly string[]) => Command }
 }
 
 export type Changes = (ctx: Ctx, change: Change) => Promise<Report>
-
-/** One change at a time: LVM would make the others wait for its own lock, each with its process and its time limit running. */
-const createQueue = () => {
-  let last: Promise<unknown> = Promise.resolve()
-  return async <T>(work: () => Promise<T>): Promise<T> => {
-    const mine = last.then(work, work)
-    last = mine.catch(() => undefined)
-    return mine
-  }
-}
 
 /** Runs a command and answers the failure instead of throwing it, when the state can tell more than the failure does. */
 const attempt = async (ctx: Ctx, command: Command): Promise<StorageError | undefined> => {
@@ -42,35 +34,101 @@ const attempt = async (ctx: Ctx, command: Command): Promise<StorageError | undef
   }
 }
 
-/**
- * Makes the change and answers the report after it. Failures: what LVM said, explained; ioError when LVM was content and the
- * change is not there.
- */
-export const makeChange = async (ctx: Ctx, { command, what, done }: Change, readAgain: () => Promise<Report>): Promise<Report> => {
-  const failure = await attempt(ctx, command)
-  let report: Report
-  try {
-    report = await readAgain()
-  } catch (error) {
-    // What made the change fail is nearer to the cause than that the group cannot be read either.
-    throw failure === undefined ? error : explainLvm(failure)
-  }
+/** What the devices show decides; answers the error of a change that they do not show. */
+const judge = (ctx: Ctx, { command, what, done }: Change, report: Report, failure: StorageError | undefined): unknown => {
   if (done(report)) {
     if (failure !== undefined) ctx.log.warn({ argv: command.argv, said: failure.message }, `LVM failed to ${what}, yet it is done`)
-    return report
+    return undefined
   }
-  if (failure !== undefined) throw explainLvm(failure)
-  throw new StorageError('ioError', `LVM was to ${what} and said that it did, but the devices do not show it: writes may be getting lost`, {
+  if (failure !== undefined) return explainLvm(failure)
+  return new StorageError('ioError', `LVM was to ${what} and said that it did, but the devices do not show it: writes may be getting lost`, {
     layer: 'store:logical-volumes', mayHaveChanged: true, details: { argv: command.argv.join(' ') },
     remedy: 'Stop using this storage, and look at the kernel log and at the health of the devices',
   })
 }
 
+/** Runs the command and answers what there is then, and what LVM said if it failed. */
+const perform = async (ctx: Ctx, command: Command, readAgain: () => Promise<Report>): Promise<{ readonly report: Report; readonly failure: StorageError | undefined }> => {
+  const failure = await attempt(ctx, command)
+  try {
+    return { report: await readAgain(), failure }
+  } catch (error) {
+    // What made the change fail is nearer to the cause than that the group cannot be read either.
+    throw failure === undefined ? error : explainLvm(failure)
+  }
+}
+
+/**
+ * Makes the change and answers the report after it. Failures: what LVM said, explained; ioError when LVM was content and the
+ * change is not there.
+ */
+export const makeChange = async (ctx: Ctx, change: Change, readAgain: () => Promise<Report>): Promise<Report> => {
+  const { report, failure } = await perform(ctx, change.command, readAgain)
+  const wrong = judge(ctx, change, report, failure)
+  if (wrong !== undefined) throw wrong
+  return report
+}
+
+interface Waiting {
+  readonly ctx: Ctx
+  readonly change: Change
+  readonly resolve: (report: Report) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * One command at a time: LVM would make the others wait for its own lock, each with its process and its time limit running.
+ * What waits meanwhile and is of one kind goes together then, so that ten attaches at once cost two rounds and not ten.
+ */
 export const createChanges = (reports: Reports): Changes => {
-  const inTurn = createQueue()
+  const waiting: Waiting[] = []
+  let working = false
+
+  const takeNext = (): readonly [Waiting, ...Waiting[]] | undefined => {
+    const first = waiting.shift()
+    if (first === undefined) return undefined
+    const kind = first.change.together?.kind
+    const [more, others] = [waiting.filter(({ change }) => kind !== undefined && change.together?.kind === kind), waiting.filter(({ change }) => kind === undefined || change.together?.kind !== kind)]
+    waiting.splice(0, waiting.length, ...others)
+    return [first, ...more]
+  }
+
+  const round = async (all: readonly [Waiting, ...Waiting[]]): Promise<void> => {
+    for (const { ctx, reject } of all) if (ctx.signal.aborted) reject(ctx.signal.reason)
+    const [first, ...more] = all.filter(({ ctx }) => !ctx.signal.aborted)
+    if (first === undefined) return
+    const { ctx, change } = first
+    const volumes = [first, ...more].flatMap((one) => one.change.together?.volume ?? [])
+    const command = more.length === 0 ? change.command : change.together?.command(volumes) ?? change.command
+    for (const one of [first, ...more]) reports.forget(one.ctx)
+    try {
+      const { report, failure } = await perform(ctx, command, async () => reports.again(ctx))
+      for (const one of [first, ...more]) {
+        reports.adopt(one.ctx, report)
+        const wrong = judge(one.ctx, one.change, report, failure)
+        if (wrong === undefined) one.resolve(report)
+        else one.reject(wrong)
+      }
+    } catch (error) {
+      first.reject(error)
+      // That the first of them was called off is not the fault of the others: they are made again, and what is done shows.
+      if (ctx.signal.aborted) waiting.unshift(...more)
+      else for (const one of more) one.reject(error)
+    }
+  }
+
+  const work = async (): Promise<void> => {
+    working = true
+    try {
+      for (let next = takeNext(); next !== undefined; next = takeNext()) await round(next)
+    } finally {
+      working = false
+    }
+  }
+
   return async (ctx, change) =>
-    inTurn(async () => {
-      reports.forget(ctx)
-      return makeChange(ctx, change, async () => reports.again(ctx))
+    new Promise((resolve, reject) => {
+      waiting.push({ ctx, change, resolve, reject })
+      if (!working) void work()
     })
 }

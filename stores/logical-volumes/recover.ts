@@ -3,7 +3,7 @@ import type { Ctx, Recovery } from '../../core/contract.ts'
 import type { VdiUuid } from '../../core/ids.ts'
 import { resumeMap } from '../../host/dm/build.ts'
 import { mapperName } from '../../host/lvm/names.ts'
-import { activateVolume } from '../../host/lvm/build.ts'
+import { activateVolumes } from '../../host/lvm/build.ts'
 import { deactivate } from './activate.ts'
 import { isActive } from './attach.ts'
 import { volumeName } from './contents.ts'
@@ -36,7 +36,7 @@ const dropHalfMade = async (store: Store, ctx: Ctx): Promise<readonly string[]> 
 export const activatePool = async (store: Store, ctx: Ctx): Promise<void> => {
   const { report } = await contentsOf(store, ctx)
   if (store.place.kind !== 'thin' || groupTags(report.group).state === 'removing' || isActive(report, poolName) || volumeIn(report, poolName) === undefined) return
-  await store.change(ctx, { command: activateVolume(store.at, poolName), what: 'activate the thin pool', done: (after) => isActive(after, poolName) })
+  await store.change(ctx, { command: activateVolumes(store.at, [poolName]), what: 'activate the thin pool', done: (after) => isActive(after, poolName) })
 }
 
 export const recoverSr = async (store: Store, ctx: Ctx, vdi: VdiUuid | undefined): Promise<Recovery> => {

@@ -126,14 +126,14 @@ export const reidentifyGroup = async (ctx: Ctx, place: VolumePlace, original: Sr
   }
   await forgetHeads(ctx, seen.own)
   const read = async (): Promise<Report> => readReport(ctx, at)
-  const reports = { of: read, again: read, forget: () => undefined }
+  const reports = { of: read, again: read, adopt: () => undefined, forget: () => undefined }
   const store: Store = { place, at, reports, change: createChanges(reports) }
   await recoverReverts(store, ctx, undefined)
 
   const steps = [...sortOut(await read()).vdis.values()].map((found) => stepFor(ctx, found)).sort((a, b) => (a.original < b.original ? -1 : 1))
   for (const [index, { volume, name, add, remove }] of steps.entries()) {
     ctx.signal.throwIfAborted()
-    if (add.length + remove.length > 0) await runNow(ctx, changeVolumeTags(at, volume, add, remove))
+    if (add.length + remove.length > 0) await runNow(ctx, changeVolumeTags(at, [volume], add, remove))
     if (volume !== name) await runNow(ctx, renameVolume(at, volume, name))
     ctx.progress(index + 1, steps.length)
   }

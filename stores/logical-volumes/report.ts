@@ -111,14 +111,56 @@ export interface Reports {
   of(ctx: Ctx): Promise<Report>
   /** Reads it again: after a change, whatever the tool said about it. */
   again(ctx: Ctx): Promise<Report>
+  /** The report that another call has read for both of them. */
+  adopt(ctx: Ctx, report: Report): void
   /** The next `of` reads again. */
   forget(ctx: Ctx): void
 }
 
+/**
+ * Calls that ask while a report is being read share the next one: it begins after they asked, so it is not older than their
+ * question. A hundred calls at once cost two reports.
+ */
+const createSharedReads = (place: VgPlace) => {
+  let running: Promise<unknown> | undefined
+  let next: Promise<Report> | undefined
+  const start = (ctx: Ctx): Promise<Report> => {
+    const report = readReport(ctx, place)
+    const ended: Promise<unknown> = report.catch(() => undefined).then(() => {
+      if (running === ended) running = undefined
+    })
+    running = ended
+    return report
+  }
+  return async (ctx: Ctx): Promise<Report> => {
+    if (running === undefined) return start(ctx)
+    next ??= running.then(() => {
+      next = undefined
+      return start(ctx)
+    })
+    let onAbort = (): void => undefined
+    const calledOff = new Promise<never>((_resolve, reject) => {
+      onAbort = () => reject(ctx.signal.reason as Error)
+      ctx.signal.addEventListener('abort', onAbort, { once: true })
+    })
+    try {
+      return await Promise.race([next, calledOff])
+    } catch (error) {
+      ctx.signal.throwIfAborted()
+      // Whoever ran it was called off, or waited too long for devices that may answer us.
+      if (error instanceof StorageError && (error.kind === 'cancelled' || error.kind === 'outcomeUnknown')) return readReport(ctx, place)
+      throw error
+    } finally {
+      ctx.signal.removeEventListener('abort', onAbort)
+    }
+  }
+}
+
 export const createReports = (place: VgPlace): Reports => {
   const known = new WeakMap<AbortSignal, { readonly callId: string; readonly report: Promise<Report> }>()
+  const shared = createSharedReads(place)
   const read = (ctx: Ctx): Promise<Report> => {
-    const report = readReport(ctx, place).then((found) => {
+    const report = shared(ctx).then((found) => {
       verifyGroup(ctx.sr, found.group)
       return found
     })
@@ -132,6 +174,7 @@ export const createReports = (place: VgPlace): Reports => {
       return before?.callId === ctx.callId ? before.report : read(ctx)
     },
     again: async (ctx) => read(ctx),
+    adopt: (ctx, report) => void known.set(ctx.signal, { callId: ctx.callId, report: Promise.resolve(report) }),
     forget: (ctx) => void known.delete(ctx.signal),
   }
 }

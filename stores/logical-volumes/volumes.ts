@@ -101,7 +101,11 @@ export const setVdiTags = async (store: Store, ctx: Ctx, name: string, values: R
   const report = await store.reports.of(ctx)
   const { add, remove } = tagChange(volumeIn(report, name)?.tags ?? [], values)
   if (add.length === 0 && remove.length === 0) return report
-  return store.change(ctx, { command: changeVolumeTags(store.at, name, add, remove), what, done: (after) => hasTags(after, name, add, remove) })
+  return store.change(ctx, {
+    command: changeVolumeTags(store.at, [name], add, remove),
+    together: { kind: JSON.stringify([add, remove]), volume: name, command: (names) => changeVolumeTags(store.at, names, add, remove) },
+    what, done: (after) => hasTags(after, name, add, remove),
+  })
 }
 
 export interface Names {

@@ -73,6 +73,43 @@ describe('the number of LVM processes', () => {
     expect(await count(async () => world.call('VDI.detach', { sr_uuid: sr, vdi_uuid: vdi }))).toEqual(['lvs', 'lvchange', 'lvs'])
     expect(await count(async () => world.call('VDI.attach', { sr_uuid: sr, vdi_uuid: vdi }))).toEqual(['lvs', 'lvchange', 'lvs'])
   })
+
+  it('for ten attaches at once is that of two or three, not of ten', async () => {
+    const world = lvmWorld()
+    await world.sr()
+    const disks: string[] = []
+    for (let index = 0; index < 10; index += 1) disks.push((await world.call('VDI.create', { sr_uuid: sr, size: 4 * MiB })).uuid)
+    const attach = async (vdi_uuid: string) => world.call('VDI.attach', { sr_uuid: sr, vdi_uuid })
+    const detach = async (vdi_uuid: string) => world.call('VDI.detach', { sr_uuid: sr, vdi_uuid })
+    const count = async (work: () => Promise<unknown>): Promise<number> => {
+      world.ran.length = 0
+      await work()
+      return lvmRuns(world).length
+    }
+    const [first = ''] = disks
+    // The head is zeroed at the first attach, which is one change more.
+    const one = await count(async () => attach(first))
+    await detach(first)
+    await world.call('VDI.delete', { sr_uuid: sr, vdi_uuid: first })
+    disks[0] = (await world.call('VDI.create', { sr_uuid: sr, size: 4 * MiB })).uuid
+    const ten = await count(async () => expect(new Set((await Promise.all(disks.map(attach))).map(({ path }) => path)).size).toBe(10))
+    expect(ten, `one attach: ${one} processes of LVM, ten: ${ten}`).toBeLessThanOrEqual(3 * one)
+    expect(await count(async () => Promise.all(disks.map(detach)))).toBeLessThanOrEqual(8)
+    expect((await world.call('SR.scan', { sr_uuid: sr })).vdis.filter(({ attached }) => attached !== undefined)).toEqual([])
+  })
+
+  it('changes nothing about who is told what: one of several that cannot be detached fails alone', async () => {
+    const world = lvmWorld()
+    await world.sr()
+    const disks: string[] = []
+    for (let index = 0; index < 4; index += 1) disks.push((await world.call('VDI.create', { sr_uuid: sr, size: 4 * MiB })).uuid)
+    await Promise.all(disks.map(async (vdi_uuid) => world.call('VDI.attach', { sr_uuid: sr, vdi_uuid })))
+    const held = [...world.state.active.values()].find(({ name }) => name === `LV-${disks[2] ?? ''}`)
+    if (held !== undefined) held.open = 1
+    const ended = await Promise.allSettled(disks.map(async (vdi_uuid) => world.call('VDI.detach', { sr_uuid: sr, vdi_uuid })))
+    expect(ended.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled'])
+    expect(ended[2]).toMatchObject({ reason: { kind: 'busy' } })
+  })
 })
 
 describe('LVM is not believed', () => {

@@ -21,9 +21,9 @@ const changes: Readonly<Record<string, readonly [Command, string]>> = {
   'a rename': [build.renameVolume(at, lv, 'OLD'), `lvm lvrename -qq CONFIG DEVICES VG_X ${lv} OLD`],
   'a larger volume': [build.growVolume(at, lv, 8388608), `lvm lvextend -qq CONFIG DEVICES --size 8388608b VG_X/${lv}`],
   'a larger pool': [build.growPool(at, 'pool'), 'lvm lvextend -qq CONFIG DEVICES --extents +100%FREE VG_X/pool'],
-  'tags of a volume': [build.changeVolumeTags(at, lv, ['new'], ['old']), `lvm lvchange -qq CONFIG DEVICES --deltag old --addtag new VG_X/${lv}`],
-  'active': [build.activateVolume(at, lv), `lvm lvchange -qq CONFIG DEVICES --activate y --ignoreactivationskip VG_X/${lv}`],
-  'inactive': [build.deactivateVolume(at, lv), `lvm lvchange -qq CONFIG DEVICES --activate n VG_X/${lv}`],
+  'tags of a volume': [build.changeVolumeTags(at, [lv], ['new'], ['old']), `lvm lvchange -qq CONFIG DEVICES --deltag old --addtag new VG_X/${lv}`],
+  'active': [build.activateVolumes(at, [lv]), `lvm lvchange -qq CONFIG DEVICES --activate y --ignoreactivationskip VG_X/${lv}`],
+  'inactive': [build.deactivateVolumes(at, [lv]), `lvm lvchange -qq CONFIG DEVICES --activate n VG_X/${lv}`],
   'a removal': [build.removeVolume(at, lv, false), `lvm lvremove -qq CONFIG DEVICES --force VG_X/${lv}`],
 }
 

@@ -165,8 +165,8 @@ const lvextend: Verb = (state, args) => {
   return answer('')
 }
 
-const lvchange: Verb = (state, args) => {
-  const [vg, name] = splitName(args.operands[0] ?? '')
+const changeOne = (state: LvmState, args: Arguments, operand: string): void => {
+  const [vg, name] = splitName(operand)
   const found = groupNamed(state, args, vg)
   const lv = volumeNamed(found.group, name)
   if (args.value('--activate') === 'y') makeActive(state, found, lv)
@@ -177,7 +177,20 @@ const lvchange: Verb = (state, args) => {
     if (args.has('--errorwhenfull')) lv.whenFull = args.value('--errorwhenfull') === 'y' ? 'error' : 'queue'
     commit(state.root, found)
   }
-  return answer('')
+}
+
+/** Of several volumes the real one does what it can, and ends with the worst of their statuses. */
+const lvchange: Verb = (state, args) => {
+  const said = args.operands.flatMap((operand) => {
+    try {
+      changeOne(state, args, operand)
+      return []
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      return [error.message]
+    }
+  })
+  return said.length === 0 ? answer('') : refuse(said.join('\n'))
 }
 
 const vgchange: Verb = (state, args) => {
