@@ -5,11 +5,12 @@
 import Table from 'cli-table3'
 import type { Bench, Measured, Missing } from './row.ts'
 import { calls } from './rows/calls.ts'
+import { lvm } from './rows/lvm.ts'
 import { operations } from './rows/operations.ts'
 import { scan } from './rows/scan.ts'
 import { start } from './rows/start.ts'
 
-const benches: readonly Bench[] = [start, calls, operations, scan]
+const benches: readonly Bench[] = [start, calls, operations, scan, lvm]
 
 const words = process.argv.slice(2)
 const json = words.includes('--json')
