@@ -7,12 +7,12 @@ import { createLabHost } from './host-cases.ts'
 import { lineSplitter, parseFrame } from './protocol.ts'
 import { passed, renderCase, type SuiteResult } from './report.ts'
 import { settings } from './settings.ts'
-import type { CaseResult, LabSuite } from './suite.ts'
+import { isWanted, type CaseResult, type LabSuite } from './suite.ts'
 
 export interface RunOptions {
   /** Guests at a time, at most; the sum of their vCPUs stays within the machine's cores. */
   readonly jobs: number
-  /** Only cases whose name holds this. */
+  /** Only cases whose name holds this, or one of several texts with bars between them. */
   readonly filter?: string
   readonly say: (line: string) => void
 }
@@ -91,7 +91,7 @@ const runSuite = async (suite: LabSuite, guests: readonly [Guest, ...Guest[]], o
   try {
     if (suite.cases !== undefined) broken = await runGuestCases(suite, guests[0], options, onResult)
     const lab = createLabHost(suite, guests, (line) => options.say(`       ${suite.name}: ${line}`))
-    for (const one of (suite.host ?? []).filter(({ name }) => options.filter === undefined || name.includes(options.filter))) {
+    for (const one of (suite.host ?? []).filter(({ name }) => options.filter === undefined || isWanted(name, options.filter))) {
       const started = performance.now()
       const error = await one.run(lab).then(() => undefined, textOf)
       const ms = Math.round(performance.now() - started)

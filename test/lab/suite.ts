@@ -76,6 +76,9 @@ export interface LabSuite {
 
 export const suite = (definition: LabSuite): LabSuite => definition
 
+/** Whether a case is meant by `filter`: texts with bars between them, of which its name must hold one. */
+export const isWanted = (name: string, filter: string): boolean => filter.split('|').some((text) => name.includes(text))
+
 /** What is known of one case when it has ended. */
 export interface CaseResult {
   readonly name: string

@@ -7,7 +7,7 @@
 import { appendFileSync, closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { assertClean } from '../fixtures/clean.ts'
 import { shareInGuest } from '../protocol.ts'
-import type { CaseResult, LabCase, LabSuite } from '../suite.ts'
+import { isWanted, type CaseResult, type LabCase, type LabSuite } from '../suite.ts'
 
 const defaultTimeoutMs = 600_000
 
@@ -51,7 +51,7 @@ const timed = async (name: string, run: () => Promise<string | undefined>): Prom
 
 const runCases = async (suite: LabSuite, filter: string | undefined): Promise<boolean> => {
   const all = typeof suite.cases === 'function' ? await suite.cases() : suite.cases ?? []
-  const wanted = filter === undefined ? all : all.filter(({ name }) => name.includes(filter))
+  const wanted = filter === undefined ? all : all.filter(({ name }) => isWanted(name, filter))
   let failed = false
   const report = (result: CaseResult): void => {
     failed ||= !result.ok

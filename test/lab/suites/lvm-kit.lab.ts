@@ -1,0 +1,14 @@
+/** The whole conformance kit on the lvm driver and real device-mapper. */
+import { MiB } from '../../../core/units.ts'
+import { suite } from '../suite.ts'
+
+export default suite({
+  name: 'lvm-kit',
+  driver: 'lvm',
+  onlyByName: 'some hundred cases of a hundred commands of LVM each take more than an hour in an emulated machine; only a few have been run yet',
+  disks: [256 * MiB],
+  async cases() {
+    const [{ conformanceCases }, { lvmLabHarness }] = await Promise.all([import('../conformance.ts'), import('../fixtures/lvm-stand.ts')])
+    return conformanceCases(lvmLabHarness('lvm'))
+  },
+})
