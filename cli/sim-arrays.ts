@@ -10,6 +10,7 @@ import { startArrays, type RunningArrays } from '../drivers/array-replication/hp
 const usage = `sim-arrays: replicating arrays without an array
 
   sim-arrays [start] [--arrays 2] [--port 0] [--address 127.0.0.1] [--profile 3par-3.3.1|primera-4.2|os-10.5] [--sync-ms 2000] [--keep-alive]
+                     [--iscsi-port 3260]    volumes as LUNs, on 127.0.1.1 and .2 for the first array, 127.0.2.1 and .2 for the second
   sim-arrays io read --array NAME --host HOST --wwn WWN --offset BYTES --length BYTES    to standard output
   sim-arrays io write --array NAME --host HOST --wwn WWN --offset BYTES                  from standard input
   sim-arrays link cut|restore|latency [--ms N]
@@ -31,7 +32,7 @@ const parse = (argv: readonly string[]) => {
       args: [...argv], allowPositionals: true,
       options: {
         state: text, arrays: text, port: text, address: text, profile: text, array: text, host: text, wwn: text, offset: text, length: text, ms: text, match: text, effect: text, nth: text,
-        times: text, status: text, code: text, delay: text, 'sync-ms': text, 'keep-alive': { type: 'boolean' }, help: { type: 'boolean', short: 'h' },
+        times: text, status: text, code: text, delay: text, 'sync-ms': text, 'iscsi-port': text, 'keep-alive': { type: 'boolean' }, help: { type: 'boolean', short: 'h' },
       },
     })
   } catch (error) {
@@ -65,7 +66,7 @@ const profileOf = (flags: Flags): ProfileName => {
 const welcome = ({ arrays, credentialsFile }: RunningArrays, stateDirectory: string): string => {
   const [first] = arrays
   const url = first?.url ?? ''
-  return `${arrays.map(({ name, id, url: at, user, certificate }) => `${name}  system id ${id}  ${at}  user ${user}\n  certificate SHA-256 ${certificate.fingerprint}\n`).join('')}
+  return `${arrays.map(({ name, id, url: at, user, certificate, portals }) => `${name}  system id ${id}  ${at}  user ${user}\n  certificate SHA-256 ${certificate.fingerprint}\n${portals.length === 0 ? '' : `  iSCSI ${portals.join(', ')}\n`}`).join('')}
 Passwords and certificates: ${credentialsFile}; Ctrl-C stops the arrays, their state stays in ${stateDirectory}.
 
 Paste into another terminal:
@@ -89,6 +90,7 @@ const start = async (flags: Flags, stateDirectory: string): Promise<void> => {
   const running = await startArrays({
     arrays: Array.from({ length: numberOf(flags, 'arrays', 2) }, () => ({ profile })), stateDirectory, port: numberOf(flags, 'port', 0), address: flags.address ?? '127.0.0.1',
     durations: { syncMs: numberOf(flags, 'sync-ms', 2000) }, keepAlive: flags['keep-alive'] === true,
+    ...(flags['iscsi-port'] === undefined ? {} : { iscsiPort: numberOf(flags, 'iscsi-port') }),
   })
   const control = await serveControl(running, stateDirectory)
   process.stdout.write(welcome(running, stateDirectory))

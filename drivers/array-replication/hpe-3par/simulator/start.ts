@@ -11,6 +11,7 @@ import { holdFile } from '../../../../host/lock-file.ts'
 import { openBlockStore } from './blocks.ts'
 import { certificateOf } from './certificate.ts'
 import type { Fault, PlannedFault } from './faults.ts'
+import { serveIscsi, type IscsiTarget } from './iscsi/target.ts'
 import { openJournal } from './journal.ts'
 import { bytesKey, nextId, tablesOf, type Durations, type SimArray, type World } from './model.ts'
 import { profiles, type ProfileName } from './profiles.ts'
@@ -35,6 +36,8 @@ export interface ArrayWishes {
   readonly capacityMiB?: number
   readonly maxSessions?: number
   readonly port?: number
+  /** Addresses of its iSCSI ports; default 127.0.<n>.1 and .2 for the n-th array. */
+  readonly iscsiAddresses?: readonly string[]
 }
 
 export interface StartOptions {
@@ -49,6 +52,8 @@ export interface StartOptions {
   readonly durations?: Partial<Durations>
   /** Arrays close the connection after every answer; true keeps it, for many requests in a short time. */
   readonly keepAlive?: boolean
+  /** TCP port of all iSCSI ports, usually 3260; 0 takes a free one. Left out, there is no iSCSI. */
+  readonly iscsiPort?: number
 }
 
 export interface RunningArray {
@@ -58,6 +63,8 @@ export interface RunningArray {
   readonly user: string
   readonly password: string
   readonly certificate: { readonly pem: string; readonly fingerprint: string }
+  /** `address:port` of its iSCSI ports, when iSCSI was asked for. */
+  readonly portals: readonly string[]
   fault(fault: Fault): PlannedFault
   clearFaults(): void
   /** `METHOD /pattern` -> how many requests have come. */
@@ -172,8 +179,9 @@ const linkOf = (world: World, first: SimArray): Link => {
   return { latencyMs: 0, cut: () => set(true), restore: () => set(false) }
 }
 
-const running = (world: World, link: Link, array: SimArray, server: ArrayServer, certificate: { readonly cert: string; readonly fingerprint: string }): RunningArray => ({
+const running = (world: World, link: Link, array: SimArray, server: ArrayServer, iscsi: IscsiTarget | undefined, certificate: { readonly cert: string; readonly fingerprint: string }): RunningArray => ({
   url: server.url, name: array.name, id: array.id, user: array.user, password: array.password, certificate: { pem: certificate.cert, fingerprint: certificate.fingerprint },
+  portals: iscsi?.portals ?? [],
   fault: (fault) => server.faults.add(fault),
   clearFaults: () => server.faults.clear(),
   requests: () => Object.fromEntries(server.counts),
@@ -186,6 +194,7 @@ const running = (world: World, link: Link, array: SimArray, server: ArrayServer,
     array.powered = on
     if (on) return changeLink(world, regainLinks)
     server.drop()
+    iscsi?.drop()
     server.sessions.endAll()
     changeLink(world, loseLinks)
   },
@@ -219,7 +228,7 @@ export const startArrays = async (options: StartOptions): Promise<RunningArrays>
   const arrays = wishes.map((wish, index): SimArray => ({
     index, id: wish.id ?? firstId + index, name: names[index] ?? '', profile: profiles[wish.profile ?? '3par-3.3.1'], user: wish.user ?? '3paradm', password: wish.password ?? passwords[names[index] ?? ''] ?? '',
     licences: new Set(wish.licences ?? ['Golden License']), capacityMiB: wish.capacityMiB ?? defaultCapacityMiB, maxSessions: wish.maxSessions ?? 72,
-    iscsiAddresses: [`127.0.${index + 1}.1`, `127.0.${index + 1}.2`], tables: tablesOf(journal, index), powered: true,
+    iscsiAddresses: wish.iscsiAddresses ?? [`127.0.${index + 1}.1`, `127.0.${index + 1}.2`], tables: tablesOf(journal, index), powered: true,
   }))
   const world: World = { now: options.now ?? Date.now, journal, blocks, arrays, durations: { ...defaultDurations, ...options.durations }, linkCut: false, afterCommit: [], onDiscard: [] }
   world.linkCut = arrays[0]?.tables.values.get('linkCut') === 1
@@ -229,12 +238,13 @@ export const startArrays = async (options: StartOptions): Promise<RunningArrays>
   const [first] = arrays
   if (first === undefined) throw new StorageError('invalidArgument', 'A simulator of no arrays was asked for', { field: 'arrays', layer: 'simulator', remedy: 'Give at least one: sim-arrays --arrays 2' })
   const link = linkOf(world, first)
-  const servers: { readonly server: ArrayServer; readonly array: RunningArray }[] = []
+  const servers: { readonly server: ArrayServer; readonly iscsi: IscsiTarget | undefined; readonly array: RunningArray }[] = []
   for (const [index, array] of arrays.entries()) {
     const certificate = certificateOf(directory, array.name)
     const port = wishes[index]?.port ?? (options.port === undefined || options.port === 0 ? 0 : options.port + index)
     const server = await serveArray({ world, array, certificate, address: options.address ?? '127.0.0.1', port, keepAlive: options.keepAlive === true })
-    servers.push({ server, array: running(world, link, array, server, certificate) })
+    const iscsi = options.iscsiPort === undefined ? undefined : await serveIscsi({ world, array, port: options.iscsiPort, linkLatencyMs: () => link.latencyMs })
+    servers.push({ server, iscsi, array: running(world, link, array, server, iscsi, certificate) })
   }
   const credentialsFile = join(directory, 'credentials.json')
   writeFileSync(credentialsFile, `${JSON.stringify({ arrays: servers.map(({ array: { name, id, url, user, password, certificate } }) => ({ name, id, url, user, password, ...certificate })) }, null, 2)}\n`, { mode: 0o600 })
@@ -245,7 +255,10 @@ export const startArrays = async (options: StartOptions): Promise<RunningArrays>
     link,
     catchUp: () => catchUp(world),
     close: async () => {
-      for (const { server } of servers) await server.close()
+      for (const { server, iscsi } of servers) {
+        await iscsi?.close()
+        await server.close()
+      }
       journal.close()
       blocks.close()
       held.release()
