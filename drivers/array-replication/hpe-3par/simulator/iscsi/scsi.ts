@@ -43,6 +43,8 @@ const good = (data?: Buffer): Done => ({ status: 0, ...(data === undefined ? {} 
 export const noSuchUnit = sense(5, 0x25, 0)
 export const lunsChanged = sense(6, 0x3f, 0x0e)
 export const capacityChanged = sense(6, 0x2a, 0x09)
+/** The data of a write did not come as it must (RFC 7143 section 11.4.7.2: protocol service CRC or sequence error). */
+export const protocolError = sense(0x0b, 0x47, 0x05)
 const invalidCommand = sense(5, 0x20, 0)
 const invalidField = sense(5, 0x24, 0)
 const outOfRange = sense(5, 0x21, 0)

@@ -11,7 +11,7 @@ import { catchUp } from '../time.ts'
 import { presentedTo } from '../vluns.ts'
 import { longestReceived, loginStep, newLogin, type LoginState } from './login.ts'
 import { headerSize, keysOf, opcode, takePdus, toBytes, toKeys, type Pdu } from './pdu.ts'
-import { capacityChanged, execute, extentOf, lunOf, lunsChanged, type Done } from './scsi.ts'
+import { capacityChanged, execute, extentOf, lunOf, lunsChanged, protocolError, type Done } from './scsi.ts'
 
 export interface IscsiOptions {
   readonly world: World
@@ -35,6 +35,8 @@ interface Pending {
   readonly data: Buffer
   received: number
   asked: number
+  /** Number that the next data PDU of this burst must have. */
+  dataSn: number
   tag: number
 }
 
@@ -176,6 +178,7 @@ export const serveIscsi = async ({ world, array, port: tcpPort, linkLatencyMs }:
     const header = begin(opcode.readyToTransfer, pending.pdu)
     pending.pdu.header.copy(header, 8, 8, 16)
     pending.tag = connection.nextTag++
+    pending.dataSn = 0
     header.writeUInt32BE(pending.tag, 20)
     header.writeUInt32BE(pending.asked++, 36)
     header.writeUInt32BE(pending.received, 40)
@@ -190,7 +193,7 @@ export const serveIscsi = async ({ world, array, port: tcpPort, linkLatencyMs }:
     if (!writes || pdu.data.length >= expected) return run(connection, pdu, cdb, pdu.data)
     const data = Buffer.alloc(expected)
     pdu.data.copy(data)
-    const pending: Pending = { pdu, cdb, data, received: pdu.data.length, asked: 0, tag: noTag }
+    const pending: Pending = { pdu, cdb, data, received: pdu.data.length, asked: 0, dataSn: 0, tag: noTag }
     connection.pending.set(pdu.itt, pending)
     askForData(connection, pending)
   }
@@ -199,8 +202,12 @@ export const serveIscsi = async ({ world, array, port: tcpPort, linkLatencyMs }:
     const pending = connection.pending.get(pdu.itt)
     if (pending === undefined) return
     const offset = pdu.header.readUInt32BE(40)
+    if (pdu.header.readUInt32BE(36) !== pending.dataSn++ || offset !== pending.received || offset + pdu.data.length > pending.data.length) {
+      connection.pending.delete(pdu.itt)
+      return respond(connection, pending.pdu, protocolError)
+    }
     pdu.data.copy(pending.data, offset)
-    pending.received = Math.max(pending.received, offset + pdu.data.length)
+    pending.received += pdu.data.length
     if ((pdu.header.readUInt8(1) & 0x80) === 0) return
     if (pending.received < pending.data.length) return askForData(connection, pending)
     connection.pending.delete(pdu.itt)
@@ -241,8 +248,11 @@ export const serveIscsi = async ({ world, array, port: tcpPort, linkLatencyMs }:
       if (pdu.opcode !== opcode.login) return void connection.socket.destroy()
       return onLogin(connection, pdu)
     }
-    const numbered = !pdu.immediate && pdu.opcode !== opcode.dataOut
-    if (numbered) connection.expCmdSn = (pdu.header.readUInt32BE(24) + 1) >>> 0
+    if (!pdu.immediate && pdu.opcode !== opcode.dataOut) {
+      // On one connection commands come in order; any other number is to be ignored (RFC 7143 section 4.2.2.1).
+      if (pdu.header.readUInt32BE(24) !== connection.expCmdSn) return
+      connection.expCmdSn = (connection.expCmdSn + 1) >>> 0
+    }
     await (handlers[pdu.opcode] ?? reject)(connection, pdu)
   }
 
