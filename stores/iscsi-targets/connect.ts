@@ -14,7 +14,7 @@ import { mapOn } from '../../host/scsi/disks.ts'
 import { addUser, dropDeadMarks, markName, openedSessions, portalOfMark, putOpened, readOpened, removeOpened, removeUser, usersOfTarget, type TargetUser } from './marks.ts'
 import { discoverAll, portalsOf, shortDigest, type Target } from './target.ts'
 
-const layer = 'driver:iscsi'
+const layer = 'store:iscsi-targets'
 /** As long as another call may need for its logins. */
 const lockWaitMs = 120_000
 

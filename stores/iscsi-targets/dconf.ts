@@ -41,7 +41,7 @@ export const namedPortals = ({ target, port }: Pick<TargetDconf, 'target' | 'por
   target.split(',').flatMap((one) => parsePortal(one.trim(), port === undefined ? defaultPort : Number(port)) ?? [])
 
 const missing = (key: string, because: string): StorageError =>
-  new StorageError('invalidArgument', `device_config.${key}: is missing, but ${because} is given`, { field: `device_config.${key}`, layer: 'driver:iscsi', remedy: `Give ${key}, or leave ${because} out` })
+  new StorageError('invalidArgument', `device_config.${key}: is missing, but ${because} is given`, { field: `device_config.${key}`, layer: 'store:iscsi-targets', remedy: `Give ${key}, or leave ${because} out` })
 
 type Credentials = Partial<Pick<TargetDconf, 'chapuser' | 'chappassword' | 'chapuser_in' | 'chappassword_in'>>
 

@@ -4,13 +4,13 @@ import { StorageError } from '../../core/errors.ts'
 import { formatPortal } from '../../host/iscsi/portal.ts'
 import { rescan } from '../../host/iscsi/session.ts'
 import { disksOf, isUp, type IscsiSession } from '../../host/iscsi/sessions.ts'
-import type { LunPath } from '../../stores/raw-luns/lun.ts'
-import type { LunSource } from '../../stores/raw-luns/source.ts'
+import type { LunPath } from '../raw-luns/lun.ts'
+import type { LunSource } from '../raw-luns/source.ts'
 import { connect, forgottenSessions, sessionsOf } from './connect.ts'
 import { addUser, usersOfTarget, type TargetUser } from './marks.ts'
 import type { Target } from './target.ts'
 
-const layer = 'driver:iscsi'
+const layer = 'store:iscsi-targets'
 
 export const userOf = (target: Target, driver: string): TargetUser => ({ driver, iqn: target.iqn, initiator: target.initiator })
 

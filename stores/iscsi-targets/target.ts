@@ -7,7 +7,7 @@ import type { Chap } from '../../host/iscsi/records.ts'
 import { discover, hostInitiator } from '../../host/iscsi/session.ts'
 import { chapOf, namedPortals, type TargetDconf } from './dconf.ts'
 
-const layer = 'driver:iscsi'
+const layer = 'store:iscsi-targets'
 
 export interface Target {
   readonly iqn: string
