@@ -12,7 +12,7 @@ import { appendFileSync, closeSync, existsSync, ftruncateSync, mkdirSync, openSy
 import { join } from 'node:path'
 
 /** Bytes in one block: the page of such arrays. */
-export const blockSize = 16_384
+const blockSize = 16_384
 
 export interface BlockStore {
   create(key: string, bytes: number, parent?: string): void

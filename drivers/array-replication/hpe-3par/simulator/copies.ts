@@ -12,7 +12,7 @@ const snapshotParameters = { id: count(1).optional(), comment: text(511).optiona
 const snapshotRequest = members({ action: z.literal('createSnapshot'), parameters: members({ name: nameOf(31), ...snapshotParameters }) })
 
 /** Throws when the volume cannot have such a snapshot. */
-export const needSnapshotable = ({ array }: Pick<Call, 'array'>, parent: Volume, readOnly: boolean): void => {
+const needSnapshotable = ({ array }: Pick<Call, 'array'>, parent: Volume, readOnly: boolean): void => {
   needLicence(array, 'Virtual Copy')
   if (parent.readOnly && readOnly) throw refuse('readOnlyParent', parent.name)
   if (array.profile.needsSnapCpg && parent.snapCpg === undefined) throw refuse('noSnapCpg', parent.name)

@@ -80,7 +80,7 @@ export interface Vlun {
   readonly type: 2 | 3 | 4 | 5
 }
 
-export type TaskKind = 'copy' | 'resync' | 'promote' | 'tune' | 'remoteCopy' | 'system'
+type TaskKind = 'copy' | 'resync' | 'promote' | 'tune' | 'remoteCopy' | 'system'
 
 export interface Task {
   readonly id: number
@@ -115,7 +115,7 @@ export interface Qos {
 }
 
 /** 2 syncing, 3 synced, 4 not synced, 1 new. */
-export type SyncStatus = 1 | 2 | 3 | 4
+type SyncStatus = 1 | 2 | 3 | 4
 
 export interface GroupVolume {
   readonly local: number

@@ -73,7 +73,7 @@ const create: Handler = (call) => {
 }
 
 /** `set:` VLUNs of volumes count their members up from their own number. */
-export const volumesOf = (array: SimArray, vlun: Vlun): readonly { readonly volume: Volume; readonly lun: number }[] =>
+const volumesOf = (array: SimArray, vlun: Vlun): readonly { readonly volume: Volume; readonly lun: number }[] =>
   membersOf(vlun.volumeName, array.tables.volumeSets).flatMap((name, index) => {
     const volume = array.tables.volumes.get(name)
     return volume === undefined ? [] : [{ volume, lun: vlun.lun + index }]

@@ -1,7 +1,7 @@
 /** What arrives on the other array, and when: ordered counters over several volumes, at every point of failover; and death. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createClock, login, scratch, stage, strike, type Client, type Stage } from './plain-client.ts'
@@ -234,6 +234,18 @@ describe('a simulator that starts again', () => {
     arrays = await stage({ stateDirectory: arrays.directory, durations: { syncMs } }, arrays.clock)
     b = await login(arrays.b)
     expect((await b.get('/remotecopylinks')).body).toMatchObject({ members: [{ status: 2 }] })
+  })
+
+  it('makes synchronous sides equal when only one has a write that was never acknowledged', async () => {
+    await build(1)
+    await writeNext()
+    const farFile = arrays.b.files()['one'] ?? ''
+    await arrays.close()
+    const file = openSync(farFile, 'r+')
+    writeSync(file, Buffer.alloc(4, 0xff), 0, 4, 0)
+    closeSync(file)
+    arrays = await stage({ stateDirectory: arrays.directory, durations: { syncMs } }, arrays.clock)
+    expect([momentOf('a'), momentOf('b')]).toEqual([1, 1])
   })
 
   it('runs once per directory', async () => {

@@ -6,7 +6,7 @@ import { keysOf, type Pdu } from './pdu.ts'
 /** Longest data segment that we take. */
 export const longestReceived = 262_144
 
-export interface Agreed {
+interface Agreed {
   /** What the initiator takes in one PDU, one burst, and unasked. Bytes. */
   longestSent: number
   longestBurst: number
@@ -33,7 +33,7 @@ export interface LoginWorld {
 
 /** Class and detail of RFC 7143 section 11.13.5. */
 type Refusal = readonly [number, number]
-export const loginRefusals = {
+const loginRefusals = {
   authentication: [2, 1], notFound: [2, 3], missing: [2, 7], initiatorError: [2, 0],
 } as const satisfies Readonly<Record<string, Refusal>>
 

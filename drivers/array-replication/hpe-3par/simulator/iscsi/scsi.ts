@@ -29,7 +29,7 @@ export interface Done {
 }
 
 /** Sense key, additional code and its qualifier (SPC-4 section 4.5). */
-export const sense = (key: number, code: number, qualifier: number): Done => {
+const sense = (key: number, code: number, qualifier: number): Done => {
   const bytes = Buffer.alloc(18)
   bytes[0] = 0x70
   bytes[2] = key
@@ -40,7 +40,7 @@ export const sense = (key: number, code: number, qualifier: number): Done => {
 }
 
 const good = (data?: Buffer): Done => ({ status: 0, ...(data === undefined ? {} : { data }) })
-export const noSuchUnit = sense(5, 0x25, 0)
+const noSuchUnit = sense(5, 0x25, 0)
 export const lunsChanged = sense(6, 0x3f, 0x0e)
 export const capacityChanged = sense(6, 0x2a, 0x09)
 /** The data of a write did not come as it must (RFC 7143 section 11.4.7.2: protocol service CRC or sequence error). */
@@ -108,7 +108,7 @@ const inquiry = (unit: Unit, cdb: Buffer): Done => {
 }
 
 /** Eight bytes of a LUN: peripheral addressing below 256, flat above (SAM-5 section 4.7). */
-export const lunBytes = (lun: number): Buffer => Buffer.from([lun < 256 ? 0 : 0x40 | (lun >> 8), lun & 0xff, 0, 0, 0, 0, 0, 0])
+const lunBytes = (lun: number): Buffer => Buffer.from([lun < 256 ? 0 : 0x40 | (lun >> 8), lun & 0xff, 0, 0, 0, 0, 0, 0])
 export const lunOf = (bytes: Buffer): number => (((bytes[0] ?? 0) & 0x3f) << 8) | (bytes[1] ?? 0)
 
 const reportLuns = ({ luns }: Unit, cdb: Buffer): Done => {

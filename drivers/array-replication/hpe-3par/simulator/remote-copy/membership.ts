@@ -14,7 +14,7 @@ const admission = members({
 })
 
 /** What members of a group may only be changed from, and when. */
-export const needStoppedPrimary = (group: Group): void => {
+const needStoppedPrimary = (group: Group): void => {
   if (group.role !== 1) throw refuse('onlyPrimary', group.name)
   if (group.state === 3) throw refuse('groupStarted', group.name)
 }

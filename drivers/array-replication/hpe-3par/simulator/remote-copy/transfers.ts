@@ -82,12 +82,6 @@ const settleRoles = (world: World, side: Side): Side => {
   return put(side, { reversed: false })
 }
 
-/** Sends all at once and waits for nothing: for role changes that must end equal. */
-export const sendNow = (world: World, side: Side): Side => {
-  deliver(world, side)
-  return markSynced(world, replace(side, { ...without(side.group, 'transfer') }), world.now())
-}
-
 const arrive = (world: World, side: Side, transfer: NonNullable<Group['transfer']>): void => {
   deliver(world, side)
   const atMs = isPeriodic(side.group) ? transfer.pointMs : transfer.endMs
