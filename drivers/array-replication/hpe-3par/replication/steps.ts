@@ -58,7 +58,8 @@ export const startSync = async (ctx: ArrayCtx, near: Near, unit: string): Promis
     if (!isSyncing(await needGroup(ctx, near, unit))) throw error
     return { id: `sync:${before}`, state: 'running', joined: true }
   }
-  return { id: `sync:${before}`, state: 'running', joined: false }
+  // A small change is through before it could be asked for.
+  return { id: `sync:${before}`, state: lastSync(await needGroup(ctx, near, unit)) > before ? 'complete' : 'running', joined: false }
 }
 
 export const syncStatus = async (ctx: ArrayCtx, near: Near, unit: string, session: string): Promise<SyncSession> => {
@@ -103,11 +104,24 @@ const farRole = async (ctx: ArrayCtx, near: Near, group: RcGroup): Promise<Retur
     return there === undefined ? 'unknown' : roleOf(there, marks.get(there.name) ?? {})
   })
 
+/** Without the other array nothing can be started, and nothing is waited for. Beside a promoted side that is seen, nothing becomes writable. */
+const startIfPossible = async (ctx: ArrayCtx, near: Near, group: RcGroup): Promise<void> => {
+  if (isStarted(group) || group.volumes.length === 0) return
+  try {
+    await startGroup(ctx, near, group.name)
+  } catch (error) {
+    if ((await farRole(ctx, near, group)) === 'promoted') throw error
+    ctx.log.warn({ group: group.name, found: (error as Error).message }, 'replication cannot be started: it is to be resumed when the other array and the link are back')
+  }
+}
+
+/** A group that was not paused on purpose goes on: it may have stopped for a failover that is given up by this. */
 export const undemote = async (ctx: ArrayCtx, near: Near, unit: string): Promise<void> => {
-  const { group, role } = await needRole(ctx, near, unit)
+  const { group, role, marks } = await needRole(ctx, near, unit)
   if (role === 'source') return
   if (role !== 'demoted') throw wrongRole(unit, role, 'the demoted source')
   if ((await farRole(ctx, near, group)) === 'promoted') throw wrongRole(unit, 'demoted and the other one promoted', 'the only side that could be writable')
+  if (marks[own.paused] === undefined) await startIfPossible(ctx, near, group)
   await writeMark(ctx, near, unit, own.demoted, undefined)
 }
 
@@ -182,15 +196,7 @@ export const prepareRestore = async (ctx: ArrayCtx, near: Near, unit: string): P
 export const restore = async (ctx: ArrayCtx, near: Near, unit: string): Promise<void> => {
   const { group, role } = await needRole(ctx, near, unit)
   if (role === 'target' || role === 'promoted') throw wrongRole(unit, role, 'the old source')
-  if (!isStarted(group) && group.volumes.length > 0) {
-    try {
-      await startGroup(ctx, near, unit)
-    } catch (error) {
-      const dead = (await near.far(ctx)) === undefined
-      if (!dead) throw error
-      ctx.log.warn({ group: unit, found: (error as Error).message }, 'the other array does not answer: replication is to be resumed when it is back')
-    }
-  }
+  await startIfPossible(ctx, near, group)
   await writeMark(ctx, near, unit, own.demoted, undefined)
 }
 

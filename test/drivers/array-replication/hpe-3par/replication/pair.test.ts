@@ -1,74 +1,15 @@
 /** Replication between two simulated arrays through the driver: set-up and its undoing, roles of both sides, points, test copies, fencing. */
 import { afterEach, describe, expect, it } from 'vitest'
-import type { ArrayReplication, ReplicationUnit } from '../../../../../core/array/replication.ts'
-import type { OpenArray } from '../../../../../core/array/contract.ts'
 import { MiB } from '../../../../../core/units.ts'
-import { caught, startPair, type Pair, type PairOptions } from '../on-simulator.ts'
+import { caught, startPair, type Pair } from '../on-simulator.ts'
+import { initiators, read, replicated as replicatedPair, replicationOf, roles, until, write, type World } from './pair.ts'
 
 let pair: Pair | undefined
 afterEach(async () => {
   await pair?.close()
   pair = undefined
 })
-
-const replicationOf = (array: OpenArray): ArrayReplication => {
-  if (array.replication === undefined) throw new Error('no replication')
-  return array.replication
-}
-
-interface World extends Pair {
-  readonly p: ArrayReplication
-  readonly s: ArrayReplication
-  readonly there: string
-  readonly unitP: () => Promise<ReplicationUnit>
-  readonly unitS: () => Promise<ReplicationUnit>
-}
-
-const need = async (replication: ArrayReplication, world: Pair, id: string): Promise<ReplicationUnit> => {
-  const unit = await replication.unit(world.ctx, id)
-  if (unit === undefined) throw new Error(`no unit ${id}`)
-  return unit
-}
-
-const until = async <T>(look: () => Promise<T>, good: (seen: T) => boolean): Promise<T> => {
-  const deadline = Date.now() + 30_000
-  for (;;) {
-    const seen = await look()
-    if (good(seen)) return seen
-    if (Date.now() > deadline) throw new Error(`never came: ${JSON.stringify(seen)}`)
-    await new Promise((resolve) => { setTimeout(resolve, 50) })
-  }
-}
-
-/** A pair with a group of two volumes, in sync. */
-const replicated = async (options: PairOptions = {}): Promise<World> => {
-  const started = await startPair(options)
-  pair = started
-  const [p, s] = [replicationOf(started.near), replicationOf(started.far)]
-  for (const name of ['v1', 'v2']) await started.near.create(started.ctx, { name, size: 256 * MiB, provisioning: 'thin' })
-  const mode = ({ synchronous: 'synchronous', asynchronous: 'periodic', streaming: 'asynchronous' } as const)[options.mode ?? 'asynchronous']
-  await p.create?.(started.ctx, { name: 'g', kind: 'group', peer: started.sims[1].name, mode, volumes: ['v1', 'v2'] })
-  const there = `g.r${started.sims[0].id}`
-  const world: World = { ...started, p, s, there, unitP: async () => need(p, started, 'g'), unitS: async () => need(s, started, there) }
-  await until(world.unitP, (unit) => unit.members.every(({ sync }) => sync === 'synced') && unit.lastConsistent.kind === 'time')
-  return world
-}
-
-const roles = async (world: World): Promise<readonly string[]> => {
-  const [p, s] = [await world.unitP(), await world.unitS()]
-  return [p.role, s.role]
-}
-
-const initiators = { '': [{ kind: 'iscsi', id: 'iqn.2020-01.example:dr' }] } as const
-
-/** As a host writes: the volume is presented to it first. */
-const write = async (world: World, at: 0 | 1, volume: string, text: string): Promise<void> => {
-  const [replication, unit] = at === 0 ? [world.p, 'g'] : [world.s, world.there]
-  const member = (await replication.present(world.ctx, unit, initiators)).find(({ name }) => name === volume)
-  if (member?.identity?.kind !== 'wwn') throw new Error(`no identity of ${volume}`)
-  await world.sims[at].write({ host: initiators[''][0].id, wwn: member.identity.wwid.replace(/^naa\./, '') }, 0, Buffer.from(text.padEnd(512, ' ')))
-}
-const read = (world: World, at: 0 | 1, volume: string): string => world.sims[at].inspect(volume, 0, 512).toString('utf8').replaceAll('\0', '').trim()
+const replicated = async (): Promise<World> => replicatedPair((started) => { pair = started })
 
 describe('a replicated group', () => {
   it('is seen from both sides as one unit', async () => {
@@ -304,26 +245,4 @@ describe('points and test copies', () => {
     await world.s.stopTest(world.ctx, world.there, 'test-2')
     expect((await world.s.points(world.ctx, world.there)).map(({ id }) => id)).toEqual([point.id])
   })
-})
-
-describe('every call of a failover that goes wrong', () => {
-  const effects = ['error', 'lost', 'expire', 'unavailable'] as const
-  it.each(effects)('%s: a repeat ends it, and there are never two writable sides that anybody was given', async (effect) => {
-    const world = await replicated()
-    await world.p.demote(world.ctx, 'g')
-    let hit = true
-    for (let nth = 1; hit; nth += 1) {
-      const plan = world.sims[1].fault({ match: '*', nth, effect, ...(effect === 'error' ? { status: 500, code: 1 } : {}) })
-      await world.s.promote(world.ctx, world.there, { force: false }).catch(() => undefined)
-      hit = plan.hits() > 0
-      plan.release()
-      await world.s.promote(world.ctx, world.there, { force: false })
-      expect(await roles(world)).toEqual(['demoted', 'promoted'])
-      await world.s.prepareRestore?.(world.ctx, world.there)
-      await world.p.restore(world.ctx, 'g')
-      expect(await roles(world)).toEqual(['source', 'target'])
-      await until(world.unitP, (unit) => unit.members.every(({ sync }) => sync === 'synced'))
-      await world.p.demote(world.ctx, 'g')
-    }
-  }, 120_000)
 })
