@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { createArrayRegistry } from '../core/array/ports.ts'
 import type { DriverRegistry } from '../core/call.ts'
 import type { CallTrace, Engine } from '../core/caller.ts'
 import type { Driver } from '../core/contract.ts'
@@ -9,7 +10,9 @@ import { checkDriver } from '../core/define-driver.ts'
 import { createEngine } from '../core/engine.ts'
 import { StorageError } from '../core/errors.ts'
 import type { Host, Log, Scanner } from '../core/ports.ts'
+import { builtinArrays } from '../drivers/array-replication/arrays.ts'
 import { builtinDrivers } from '../drivers/registry.gen.ts'
+import { createArrayRecords } from '../host/array-records.ts'
 import { systemClock } from '../host/clock.ts'
 import { createExclusive } from '../host/exclusive.ts'
 import { createFiles } from '../host/files/files.ts'
@@ -104,6 +107,7 @@ export const composeEngine = async (options: ComposeOptions): Promise<Engine> =>
   }
   return createEngine({
     drivers,
+    arrays: { registry: createArrayRegistry(builtinArrays), records: createArrayRecords(stateDirectory) },
     host,
     locks: createKernelLocks(join(stateDirectory, 'locks')),
     records: createHostRecords(stateDirectory, boot),

@@ -1,4 +1,5 @@
 /** One call on its way through the engine: its identity, its signal with a deadline, and what it may reach. */
+import type { Arrays } from './array/ports.ts'
 import type { Ctx, Driver, Sr } from './contract.ts'
 import { StorageError, toStorageError } from './errors.ts'
 import type { SrUuid, VdiUuid } from './ids.ts'
@@ -17,6 +18,7 @@ export interface DriverRegistry {
 /** What all calls share. */
 export interface EngineState {
   readonly drivers: DriverRegistry
+  readonly arrays: Arrays
   readonly host: Host
   readonly locks: Locks
   readonly records: HostRecords

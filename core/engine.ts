@@ -3,6 +3,7 @@
  * nothing reaches a driver in any other way.
  */
 import type * as z from 'zod'
+import { noArrays, type Arrays } from './array/ports.ts'
 import { withLocks, type Call, type DriverRegistry, type EngineState } from './call.ts'
 import type { CallOptions, CallTrace, Engine, StorageEvent } from './caller.ts'
 import { secretKeys } from './define-driver.ts'
@@ -10,7 +11,9 @@ import { StorageError, toStorageError } from './errors.ts'
 import type { SrUuid, VdiUuid } from './ids.ts'
 import { invalidFromZod } from './invalid.ts'
 import { isMethod, methodNames, methods, methodShape, type MethodName, type Params, type Result } from './methods/index.ts'
+import { arrayOperations } from './operations/array.ts'
 import { collectOperations } from './operations/collect.ts'
+import { replicationOperations } from './operations/replication.ts'
 import { serviceOperations } from './operations/service.ts'
 import { srOperations } from './operations/sr.ts'
 import { vdiOperations } from './operations/vdi.ts'
@@ -21,6 +24,8 @@ import { createTasks } from './tasks.ts'
 
 export interface EngineOptions {
   readonly drivers: DriverRegistry
+  /** Absent: no array types. */
+  readonly arrays?: Arrays
   readonly host: Host
   readonly locks: Locks
   readonly records: HostRecords
@@ -78,6 +83,7 @@ export const createEngine = (options: EngineOptions): Engine => {
 
   const engine: EngineState = {
     drivers: options.drivers,
+    arrays: options.arrays ?? noArrays,
     host: options.host,
     locks,
     records,
@@ -95,8 +101,21 @@ export const createEngine = (options: EngineOptions): Engine => {
     ...srOperations,
     ...vdiOperations,
     ...collectOperations,
+    ...arrayOperations,
+    ...replicationOperations,
     ...serviceOperations(async (method, params, signal, onProgress) => callByName(method, params, { signal, onProgress })),
   }
+
+  /** The connections of the arrays a call is about, named or described. */
+  const arraysIn = (params: Readonly<Record<string, unknown>>): readonly (readonly [type: string, config: Readonly<Record<string, string>>])[] =>
+    [params, params['array'], params['peer']].flatMap((ref) => {
+      if (typeof ref === 'string') {
+        const record = engine.arrays.records.get(ref)
+        return record === undefined ? [] : [[record.type, record.connection] as const]
+      }
+      const given = ref as { readonly type?: unknown; readonly device_config?: unknown } | undefined
+      return typeof given?.type === 'string' && typeof given.device_config === 'object' ? [[given.type, given.device_config as Readonly<Record<string, string>>] as const] : []
+    })
 
   /** Values that must not appear in any log line or error of this call: whatever the dconf schema marks as secret, wherever the dconf comes from. */
   const secretsOf = async (params: Readonly<Record<string, unknown>>, place: CallOptions['place']): Promise<readonly string[]> => {
@@ -104,6 +123,10 @@ export const createEngine = (options: EngineOptions): Engine => {
     const record = sr === undefined ? undefined : records.sr(sr)
     const told = params['device_config'] as Readonly<Record<string, string>> | undefined
     const secrets = new Set<string>()
+    for (const [type, config] of arraysIn(params)) {
+      if (!engine.arrays.registry.types.includes(type)) continue
+      for (const key of secretKeys((await engine.arrays.registry.load(type)).connection)) if (config[key] !== undefined && config[key] !== '') secrets.add(config[key])
+    }
     for (const [type, config] of [[textOf(params, 'type'), told], [place?.type, place?.deviceConfig], [record?.type, record?.deviceConfig]] as const) {
       if (config === undefined || type === undefined || !options.drivers.types.includes(type)) continue
       for (const key of secretKeys((await options.drivers.load(type)).dconf)) if (config[key] !== undefined && config[key] !== '') secrets.add(config[key])

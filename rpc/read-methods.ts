@@ -4,7 +4,9 @@
  * that is missing here is taken for one that writes.
  */
 export const readMethods: ReadonlySet<string> = new Set([
+  'Array.clones', 'Array.groups', 'Array.info', 'Array.job', 'Array.limits', 'Array.list', 'Array.plan_restore', 'Array.qos', 'Array.snapshots', 'Array.types', 'Array.volumes',
   'Driver.list', 'Host.status',
+  'Replication.check', 'Replication.list', 'Replication.plan', 'Replication.points', 'Replication.status', 'Replication.sync_status',
   'SR.backlog', 'SR.content_type', 'SR.list', 'SR.orphans', 'SR.probe', 'SR.scan', 'SR.stat',
   'Task.get_state', 'Task.list', 'Task.wait',
   'VDI.stat',

@@ -21,6 +21,8 @@ const sizeNames = new Set(['size', 'virtual_size'])
 
 const kindOf = (name: string, schema: Schema): ParameterKind => {
   if (name === 'device_config') return 'config'
+  // On a command line arrays are named; what describes one in JSON is configured with `array add`.
+  if (name === 'array' || name === 'peer') return 'text'
   if (sizeNames.has(name)) return 'size'
   if (schema.enum !== undefined) return 'choice'
   if (schema.type === 'boolean') return 'flag'

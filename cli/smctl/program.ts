@@ -33,6 +33,8 @@ export interface Extra {
 const nounSays: Readonly<Record<string, string>> = {
   sr: 'Storage repositories',
   vdi: 'Virtual disks',
+  array: 'Storage arrays: volumes, access groups, snapshots, clones',
+  replication: 'Replicated units of arrays, and disaster recovery',
   task: 'Calls that run in the background',
   driver: 'SR types and what they can do',
   host: 'This host and the storage manager on it',

@@ -3,12 +3,14 @@
  * are made from it; a call exists because it has a row here and a handler of the same name in core/operations.
  */
 import type * as z from 'zod'
+import { arrayMethods } from './array.ts'
 import type { MethodShape } from './define.ts'
+import { replicationMethods } from './replication.ts'
 import { serviceMethods } from './service.ts'
 import { srMethods } from './sr.ts'
 import { vdiMethods } from './vdi.ts'
 
-export const methods = { ...srMethods, ...vdiMethods, ...serviceMethods } as const
+export const methods = { ...srMethods, ...vdiMethods, ...arrayMethods, ...replicationMethods, ...serviceMethods } as const
 
 export type Methods = typeof methods
 export type MethodName = keyof Methods

@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import type { Engine } from '../../core/caller.ts'
 import { asVdiUuid, copiedVdiUuid } from '../../core/ids.ts'
 import { isMethod, methodNames, methodShape, type MethodName } from '../../core/methods/index.ts'
@@ -12,6 +12,7 @@ import { ErrorReportWire } from '../../core/methods/wire.ts'
 import { silentLog } from '../../host/log.ts'
 import { frontMethodNames } from '../../rpc/front-methods.ts'
 import { createRpcServer } from '../../rpc/server.ts'
+import { beforeArrayCall, goldenArrays, type GoldenArrays } from './golden-arrays.ts'
 import { attachSr, createMemoryEngine, newUuid, otherSrUuid, snapshotUuid, srUuid, vdiUuid } from './memory.ts'
 
 const folder = join(import.meta.dirname, 'golden')
@@ -28,7 +29,8 @@ const writeJson = (value: unknown, ...path: readonly string[]): void => writeFil
 /** Made up at run time: shown by kind, so that goldens stay the same. */
 const known: ReadonlySet<string> = new Set([srUuid, otherSrUuid, vdiUuid, snapshotUuid, newUuid, '11111111-2222-4333-9444-555555555555', copiedVdiUuid(otherSrUuid, asVdiUuid(vdiUuid))])
 const normal = (value: unknown): unknown =>
-  JSON.parse(JSON.stringify(value, (key, item: unknown) => {
+  JSON.parse(JSON.stringify(value, (key, raw: unknown) => {
+    const item = typeof raw === 'string' ? arrayNormal(raw) : raw
     if (key === 'pid') return '<pid>'
     if (typeof item !== 'string') return item
     return item.replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (uuid) => (known.has(uuid) ? uuid : '<uuid>'))
@@ -45,8 +47,21 @@ const before: Readonly<Record<string, (engine: Engine) => Promise<unknown>>> = {
   'VDI.unlock': async (engine) => engine.call('VDI.lock', { sr_uuid: srUuid, vdi_uuid: vdiUuid, owner: 'host7/vm3' }),
 }
 
+/** Calls about arrays get two model arrays in a place of their own; its path and the arrays' own clock are shown by kind. */
+let place: GoldenArrays | undefined
+afterEach(() => {
+  place?.remove()
+  place = undefined
+})
+const ofArrays = (method: string): boolean => method.startsWith('Array.') || method.startsWith('Replication.')
+const arrayNormal = (text: string): string => (place === undefined ? text : text.replaceAll(place.root, '<place>').replaceAll(/20\d\d-\d\d-\d\dT[\d:.]+Z/g, '<time>'))
+
 const scene = async (method: string) => {
-  const { engine } = createMemoryEngine()
+  place?.remove()
+  place = ofArrays(method) ? goldenArrays() : undefined
+  const { engine } = createMemoryEngine(silentLog, undefined, place?.arrays)
+  await place?.prepare(engine)
+  await beforeArrayCall[method]?.(engine)
   await attachSr(engine)
   await engine.call('VDI.create', { sr_uuid: srUuid, vdi_uuid: vdiUuid, size: 1024 ** 3, name: 'root disk' })
   await engine.call('VDI.snapshot', { sr_uuid: srUuid, vdi_uuid: vdiUuid, dest_uuid: snapshotUuid, name: 'before the upgrade' })
@@ -56,7 +71,7 @@ const scene = async (method: string) => {
   const server = createRpcServer({ engine, log: silentLog, discover: async () => ({}) })
   const connection = server.open({ send: () => undefined, congested: () => false })
   return async (request: object): Promise<unknown> => {
-    const text = JSON.stringify(request).replaceAll('"<task>"', JSON.stringify(task))
+    const text = JSON.stringify(request).replaceAll('"<task>"', JSON.stringify(task)).replaceAll('<place>', place?.root ?? '<place>')
     const answer = await connection.receive(Buffer.from(text))
     return JSON.parse(answer ?? 'null')
   }

@@ -1,4 +1,5 @@
 /** An SR type that lives in memory, and an engine on it: what the front ends are tested against. */
+import type { Arrays } from '../../core/array/ports.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -218,7 +219,7 @@ export interface EngineForTests {
   readonly memory: Memory
 }
 
-export const createMemoryEngine = (log: Log = silentLog, onTrace?: (trace: CallTrace) => void): EngineForTests => {
+export const createMemoryEngine = (log: Log = silentLog, onTrace?: (trace: CallTrace) => void, arrays?: Arrays): EngineForTests => {
   const memory = createMemory()
   const engine = createEngine({
     drivers: {
@@ -228,7 +229,8 @@ export const createMemoryEngine = (log: Log = silentLog, onTrace?: (trace: CallT
         return memory.driver
       },
     },
-    host, locks: createLockTable(), records: memoryRecords(), clock: { now: () => fixedTime },
+    ...(arrays === undefined ? {} : { arrays }),
+    host: arrays === undefined ? host : { ...host, exclusive: async () => ({ release: () => undefined }) }, locks: createLockTable(), records: memoryRecords(), clock: { now: () => fixedTime },
     log, version: '0.0.0-test', stateDirectory: '/nowhere', lockWaitMs: 5000,
     ...(onTrace === undefined ? {} : { onTrace }),
   })

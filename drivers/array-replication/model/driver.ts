@@ -11,14 +11,14 @@ import { GiB } from '../../../core/units.ts'
 import { groupsOf, presentationsOf, presentTo, refuseUsed, sameInitiators } from './access.ts'
 import { modelReplication, modelTraits } from './replication.ts'
 import { known, layer, readState, withFirmware, type ModelState } from './state.ts'
-import { maxSnapshots, modelClones, modelSnapshots, modelVolumes } from './volumes.ts'
+import { maxSnapshots, modelClones, modelQos, modelSnapshots, modelVolumes } from './volumes.ts'
 
 const always = { level: 'online', completion: 'sync' } as const
 const never = { level: 'unsupported', completion: 'sync', reason: 'notImplemented' } as const
 
 const features = {
   accessControl: { ...always, limit: -1 }, iscsi: never, resize: always, shrink: always, snapshot: { ...always, limit: maxSnapshots }, multiSnapshot: always,
-  restore: { level: 'offline', completion: 'sync' }, clone: { ...always, limit: -1 }, cloneFromSnapshot: always, split: always, qos: never, thin: always, replication: always,
+  restore: { level: 'offline', completion: 'sync' }, clone: { ...always, limit: -1 }, cloneFromSnapshot: always, split: { level: 'online', completion: 'async' }, qos: always, thin: always, replication: always,
 } as const
 
 const modelAccess = (directory: string): ArrayAccess => {
@@ -108,6 +108,7 @@ export const modelArray = defineArray({
       access: modelAccess(directory),
       snapshots: modelSnapshots(directory),
       clones: modelClones(directory),
+      qos: modelQos(directory),
       replication: modelReplication(directory),
     }
   },

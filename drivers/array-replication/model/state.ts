@@ -70,6 +70,8 @@ export interface ModelState {
   groups: Record<string, Initiator[]>
   snapshots: Record<string, ModelSnapshot>
   units: Record<string, ModelUnit>
+  /** Splits of clones; each ends when it was asked for often enough. */
+  jobs: Record<string, { clone: string; polls: number }>
 }
 
 const stateFile = (directory: string): string => join(directory, 'array.json')

@@ -1,6 +1,6 @@
 /** Volumes, snapshots and clones of a model array. */
 import { existsSync, renameSync, truncateSync } from 'node:fs'
-import type { ArrayClones, ArraySnapshots, OpenArray } from '../../../core/array/contract.ts'
+import type { ArrayClones, ArrayQos, ArraySnapshots, OpenArray } from '../../../core/array/contract.ts'
 import type { Outcome, Snapshot, Volume } from '../../../core/array/types.ts'
 import { asWwid, type Wwid } from '../../../core/array/wwid.ts'
 import { StorageError } from '../../../core/errors.ts'
@@ -10,6 +10,8 @@ import { inCopy } from './units.ts'
 
 export const maxSnapshots = 32
 const sizeStep = 4096
+
+const qosValues: readonly string[] = ['gold', 'silver']
 
 /** NAA 6 under the locally used part of the number space: array name and volume number. */
 const wwidOf = (state: ModelState, number: number): Wwid => {
@@ -63,7 +65,7 @@ export const modelVolumes = (directory: string): ModelVolumes => {
       if (usedSize(own) + want.size > own.capacity) throw refuse('noSpace', `The array has ${own.capacity - usedSize(own)} bytes left`, 'Free some space there')
       const id = newId(own, 'volume')
       makeBlank(directory, id, want.size)
-      own.volumes[id] = { name: want.name, number: own.next, size: want.size, provisioning: want.provisioning, online: true, presentations: [], ...(want.qos === undefined ? {} : { qos: 'standard' }) }
+      own.volumes[id] = { name: want.name, number: own.next, size: want.size, provisioning: want.provisioning, online: true, presentations: [], ...(want.qos !== undefined && qosValues.includes(want.qos) ? { qos: want.qos } : {}) }
       return done(shown(firmware, id))
     }),
     resize: async (_ctx, id, size, shrink) => on((firmware) => {
@@ -95,11 +97,26 @@ export const modelVolumes = (directory: string): ModelVolumes => {
     }), 'read'),
     status: async () => ({ health: existsSync(directory) ? 'ok' : 'error', says: 'online' }),
     storageNames: async () => [],
-    job: async (_ctx, id) => {
-      throw new StorageError('notFound', `There is no job ${JSON.stringify(id.slice(0, 64))}: this array ends everything at once`, { layer, field: 'job' })
-    },
+    job: async (_ctx, id) => on((firmware) => {
+      const job = known(firmware.own.jobs, id, 'job')
+      if (job.polls > 0) {
+        job.polls -= 1
+        return { id, state: 'running', etaSeconds: job.polls + 1 }
+      }
+      const volume = firmware.own.volumes[job.clone]
+      if (volume !== undefined) delete volume.parent
+      return { id, state: 'succeeded', percent: 100, ...(volume === undefined ? {} : { value: shown(firmware, job.clone) }) }
+    }),
   }
 }
+
+export const modelQos = (directory: string): ArrayQos => ({
+  list: async () => qosValues.map((value) => ({ value, label: `${value} service` })),
+  set: async (_ctx, id, value) => withFirmware(directory, ({ own }) => {
+    if (!qosValues.includes(value)) throw new StorageError('invalidArgument', `There is no QoS value ${JSON.stringify(value.slice(0, 64))}`, { layer, field: 'qos', remedy: `The values are: ${qosValues.join(', ')}` })
+    known(own.volumes, id, 'volume').qos = value
+  }),
+})
 
 const shownSnapshot = (id: string, snapshot: ModelState['snapshots'][string]): Snapshot => ({
   id, name: snapshot.name, createdMs: snapshot.createdMs, consistency: 'crash', members: snapshot.volumes.map((volume) => ({ volume, snapshot: `${id}/${volume}` })),
@@ -179,9 +196,13 @@ export const modelClones = (directory: string): ArrayClones => {
     splittable: async (_ctx, clone) => withFirmware(directory, ({ own }) => own.volumes[clone]?.parent !== undefined, 'read'),
     split: async (_ctx, clone) => withFirmware(directory, (firmware) => {
       const volume = known(firmware.own.volumes, clone, 'volume')
-      const changed = volume.parent !== undefined
-      delete volume.parent
-      return done(shown(firmware, clone), changed)
+      if (volume.parent === undefined) return done(shown(firmware, clone), false)
+      // The same split again is the same job.
+      const running = Object.entries(firmware.own.jobs).find(([, job]) => job.clone === clone)?.[0]
+      if (running !== undefined) return { kind: 'started', job: running }
+      const job = newId(firmware.own, 'job')
+      firmware.own.jobs[job] = { clone, polls: firmware.own.slowSync }
+      return { kind: 'started', job }
     }),
     current: async (_ctx, volume) => withFirmware(directory, (firmware) =>
       Object.entries(firmware.own.volumes).filter(([, { parent }]) => parent !== undefined && (volume === undefined || parent === volume || firmware.own.snapshots[parent]?.volumes.includes(volume) === true)).map(([id]) => shown(firmware, id)), 'read'),

@@ -21,7 +21,7 @@ export const createModelPair = (root: string, options: { readonly capacity?: num
     if (existsSync(join(pair[own], 'array.json'))) continue
     writeState(pair[own], {
       id: `model-${own}`, name: `model ${own}`, peer: { id: `model-${peer}`, name: `model ${peer}`, directory: pair[peer] }, link: pair.link,
-      clock: 0, next: 0, slowSync: 0, capacity: options.capacity ?? GiB, volumes: {}, groups: {}, snapshots: {}, units: {},
+      clock: 0, next: 0, slowSync: 0, capacity: options.capacity ?? GiB, volumes: {}, groups: {}, snapshots: {}, units: {}, jobs: {},
     })
   }
   return pair

@@ -1,5 +1,5 @@
 /** The kit's replication world on the model array over plain files. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { modelArray } from '../../../drivers/array-replication/model/driver.ts'
@@ -15,6 +15,7 @@ export const hostsOf = { a: [{ kind: 'iscsi', id: 'iqn.2026-01.test:host-a' }], 
 
 export const modelWorld: NewWorld = async ({ mode }) => {
   const root = mkdtempSync(join(tmpdir(), 'model-'))
+  const saved: string[] = []
   const pair = createModelPair(root)
   const ctx = ctxOn(createMachine('maker'))
   const open = async (site: SiteName) => modelArray.connect(ctx, { directory: pair[site] })
@@ -57,6 +58,18 @@ export const modelWorld: NewWorld = async ({ mode }) => {
     writable: async (site) => isWritable(pair[site], ids[site]),
     cutLink: async () => cutLink(pair),
     restoreLink: async () => restoreLink(pair),
-    destroy: async () => rmSync(root, { recursive: true, force: true }),
+    async save() {
+      const kept = mkdtempSync(join(tmpdir(), 'model-kept-'))
+      cpSync(root, kept, { recursive: true })
+      saved.push(kept)
+      return async () => {
+        rmSync(root, { recursive: true, force: true })
+        cpSync(kept, root, { recursive: true })
+      }
+    },
+    destroy: async () => {
+      for (const kept of saved) rmSync(kept, { recursive: true, force: true })
+      rmSync(root, { recursive: true, force: true })
+    },
   }
 }

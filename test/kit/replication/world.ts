@@ -28,6 +28,8 @@ export interface ReplicationWorld {
   readonly hosts: Readonly<Record<SiteName, readonly Initiator[]>>
   cutLink(): Promise<void>
   restoreLink(): Promise<void>
+  /** Remembers the state of both arrays; the answer puts it back. Where it is absent each cell of the matrix builds a new world. */
+  save?(): Promise<() => Promise<void>>
   destroy(): Promise<void>
 }
 

@@ -1,0 +1,48 @@
+/** What the engine needs to reach arrays: the known types, and what this host remembers of configured ones. */
+import { StorageError } from '../errors.ts'
+import type { ArrayDriver } from './contract.ts'
+import type { ArrayConnection } from './types.ts'
+
+export interface ArrayRegistry {
+  readonly types: readonly string[]
+  /** Unknown type: invalidArgument that lists the known ones. */
+  load(type: string): Promise<ArrayDriver>
+}
+
+/** A configured array. The connection may hold secrets: kept private to the user that runs the storage manager. */
+export interface ArrayRecord {
+  readonly name: string
+  readonly type: string
+  readonly connection: ArrayConnection
+}
+
+export interface ArrayRecords {
+  list(): readonly ArrayRecord[]
+  get(name: string): ArrayRecord | undefined
+  put(record: ArrayRecord): void
+  /** True when it was there. */
+  remove(name: string): boolean
+}
+
+export interface Arrays {
+  readonly registry: ArrayRegistry
+  readonly records: ArrayRecords
+}
+
+const noType = (type: string, types: readonly string[]): StorageError =>
+  new StorageError('invalidArgument', `There is no array type ${JSON.stringify(type.slice(0, 64))}`, { field: 'type', layer: 'engine', remedy: types.length === 0 ? 'This storage manager was started without array drivers' : `The known types are: ${types.join(', ')}` })
+
+export const createArrayRegistry = (loaders: Readonly<Record<string, () => Promise<ArrayDriver>>>): ArrayRegistry => ({
+  types: Object.keys(loaders),
+  async load(type) {
+    const loader = Object.hasOwn(loaders, type) ? loaders[type] : undefined
+    if (loader === undefined) throw noType(type, Object.keys(loaders))
+    return loader()
+  },
+})
+
+/** Without any: an engine of tests, or of a front end that needs none. */
+export const noArrays: Arrays = {
+  registry: createArrayRegistry({}),
+  records: { list: () => [], get: () => undefined, put: () => undefined, remove: () => false },
+}
