@@ -56,6 +56,10 @@ export const createCollector = (store: Store): Collector => {
   const reached = new Map<string, { readonly version: string; readonly offset: number }>()
 
   const coalesce = async (ctx: Ctx, base: VdiUuid, child: VdiUuid, needs: readonly VdiUuid[]): Promise<boolean> => {
+    for (const vdi of [base, child]) {
+      if ((await store.catalog.one(vdi)) !== undefined) continue
+      throw new StorageError('staleGeneration', `VDI ${vdi} is gone: another collector was faster`, { layer, remedy: 'Run the collector again', details: { base, child } })
+    }
     const from = await mustExist(store, child)
     const into = await mustExist(store, base)
     // The locks held are those of the plan: whoever reads through the pair now must be among them.

@@ -70,6 +70,21 @@ describe('the limit of chains', () => {
 })
 
 describe('deleting', () => {
+  it('several collectors may work on the same chains at once: what one has merged is no failure of the others', async () => {
+    const { engine, sr } = world
+    const collectors = [engine, await world.restart(), await world.restart()]
+    for (let chain = 0; chain < 3; chain += 1) {
+      const { uuid } = await engine.call('VDI.create', { sr_uuid: sr, size: 8 * MiB })
+      for (let level = 0; level < 4; level += 1) {
+        const { uuid: snapshot } = await engine.call('VDI.snapshot', { sr_uuid: sr, vdi_uuid: uuid })
+        await engine.call('VDI.delete', { sr_uuid: sr, vdi_uuid: snapshot })
+      }
+    }
+    const done = await Promise.all(collectors.map(async (one) => one.call('SR.collect', { sr_uuid: sr })))
+    expect(done.reduce((sum, { coalesced }) => sum + coalesced, 0)).toBe(12)
+    expect((await engine.call('SR.scan', { sr_uuid: sr })).vdis).toHaveLength(3)
+  })
+
   it('a snapshot that others read through keeps its data as a base until the collector can merge it', async () => {
     const disk = await create()
     await world.write(disk, 0, sectorsOf(1))
