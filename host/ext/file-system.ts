@@ -17,7 +17,12 @@ export const smallestDevice = 32 * MiB
 
 /** mkfs, and the proof that the device kept it. The caller has proven that nothing of value is there. */
 export const makeFileSystem = async (ctx: Needs, device: BlockDevice, uuid: string): Promise<void> => {
-  await ctx.host.run(mkfsCommand(device.node, uuid, fileSystemSize(device)), ctx.signal)
+  await ctx.host.run(mkfsCommand(device.node, uuid, fileSystemSize(device)), ctx.signal).catch((error: unknown) => {
+    if (!(error instanceof StorageError) || error.kind !== 'toolFailed') throw error
+    throw new StorageError('toolFailed', `${device.path} could not be formatted: ${error.message}`, {
+      ...error.facts, cause: error, remedy: `Look at the kernel log and at the health of ${device.path}; when it is well, repeat the call`,
+    })
+  })
   await ctx.host.run(flushCommand(device.node), ctx.signal)
   const found = await identifyDevice(ctx, device.node)
   if (found.type === 'ext4' && found.uuid === uuid) return
