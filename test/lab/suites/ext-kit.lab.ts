@@ -1,0 +1,11 @@
+/** The conformance kit on an ext SR of the guest's own kernel: the topics that devices, mounts and a real file system decide. */
+import { conformanceCases } from '../conformance.ts'
+import { extHarness } from '../fixtures/image-worlds.ts'
+import { suite } from '../suite.ts'
+
+export default suite({
+  name: 'ext-kit',
+  driver: 'ext',
+  onlyByName: 'it was written last and has not been run yet',
+  cases: async () => conformanceCases(extHarness, { only: ['SR life cycle', 'attach and detach', 'trouble'] }),
+})
