@@ -49,6 +49,7 @@ export const allocatedMiB = (world: World, array: SimArray): number => totalOf(u
 
 /** Throws when the CPG or the whole array has no room for `mib` more. */
 export const needRoom = (world: World, array: SimArray, name: string, more: number): void => {
+  if (more === 0) return
   const all = usages(world, array)
   const { user, snapshots } = all.get(name) ?? { user: 0, snapshots: 0 }
   const limit = array.tables.cpgs.get(name)?.growthLimitMiB
