@@ -66,7 +66,6 @@ const makeReplicated = async ({ clientA }: Stand): Promise<void> => {
 export default suite({
   name: 'sim-arrays',
   driver: 'lab',
-  onlyByName: 'written, but never yet run as a whole',
   cases: [
     {
       name: 'a volume is a disk with its WWN, grows under the host, and keeps its snapshot',
