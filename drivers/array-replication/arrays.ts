@@ -2,5 +2,6 @@
 import type { ArrayDriver } from '../../core/array/contract.ts'
 
 export const builtinArrays: Readonly<Record<string, () => Promise<ArrayDriver>>> = {
+  'hpe-3par': async () => (await import('./hpe-3par/hpe-3par.array.ts')).default,
   model: async () => (await import('./model/driver.ts')).modelArray,
 }

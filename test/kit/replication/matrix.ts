@@ -18,8 +18,6 @@ export interface MatrixResult {
   readonly needsOperator: number
 }
 
-/** Long enough for any call of a test array; a call that is slower counts as silent, which is a fate like any other. */
-const silentMs = 40
 const patientMs = 20_000
 
 const stages: readonly SiteName[] = ['a', 'b']
@@ -82,7 +80,7 @@ const newPlan = (world: ReplicationWorld, consumer: Consumer, at: number, fate: 
 
 const actorsFor = (world: ReplicationWorld, sight: Sight, plan?: FaultPlan): Actors => {
   const machines = { a: createMachine('host-a'), b: createMachine('host-b') }
-  const deadline = plan?.fate === 'silent for ever' && plan.at > 0 ? silentMs : patientMs
+  const deadline = plan?.fate === 'silent for ever' && plan.at > 0 ? world.silentMs ?? 40 : patientMs
   return {
     world, sight,
     at: async (site) => siteOf(world, site, sight, ctxOn(machines[site]), (array) => boundArray(plan === undefined ? array : withFaults(array, plan), deadline)),

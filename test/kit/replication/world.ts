@@ -26,6 +26,8 @@ export interface ReplicationWorld {
   /** Whether any host could write there now. */
   writable(site: SiteName): Promise<boolean>
   readonly hosts: Readonly<Record<SiteName, readonly Initiator[]>>
+  /** Milliseconds that are long enough for any call (40): one that is slower counts as silent, which is a fate like any other. */
+  readonly silentMs?: number
   cutLink(): Promise<void>
   restoreLink(): Promise<void>
   /** Remembers the state of both arrays; the answer puts it back. Where it is absent each cell of the matrix builds a new world. */
