@@ -15,11 +15,18 @@ const layer = 'store:logical-volumes'
 export const noSpace = (needed: number, free: number, what: string): StorageError =>
   new StorageError('noSpace', `${formatSize(needed)} are needed and ${what} has ${formatSize(free)} free`, { layer, remedy: 'Delete VDIs, or add a device', details: { needed, free } })
 
-/** A full pool takes no new volume; said before LVM says it, with figures. */
+/** A full pool takes no new volume; said before LVM says it, with figures. Neither does one that is out of order: LVM calls that full, too. */
 export const refuseFullPool = (report: Report): void => {
   const { pool } = sortOut(report)
-  if (pool?.attributes.pool === undefined && (pool?.dataUsed ?? 0) < 1) return
-  throw new StorageError('noSpace', `The thin pool is full (${pool?.attributes.pool ?? 'all of its data space is in use'})`, {
+  const state = pool?.attributes.pool
+  const full = state === 'out of data space' || (pool?.dataUsed ?? 0) >= 1 || (pool?.metadataUsed ?? 0) >= 1
+  if (state !== undefined && !full) {
+    throw new StorageError('ioError', `The thin pool takes no changes: ${state}`, {
+      layer, remedy: 'Look at the kernel log and the health of the devices; then detach the SR and attach it again, which checks the pool',
+    })
+  }
+  if (!full) return
+  throw new StorageError('noSpace', `The thin pool is full (${state ?? 'all of its space is in use'})`, {
     layer, remedy: 'Delete VDIs or snapshots, or add a device', details: { needed: report.group.extentSize, free: 0 },
   })
 }
