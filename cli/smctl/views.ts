@@ -67,6 +67,17 @@ const taskFields = (task: TaskInfo): readonly Block[] => [{
   ],
 }]
 
+const volumeTable = (volumes: Result<'Array.volumes'>['volumes']): readonly Block[] => [{
+  kind: 'table', head: ['ID', 'NAME', 'SIZE', 'WWID', 'ONLINE', 'PRESENTED TO', 'UNIT'], empty: 'There are no volumes.',
+  rows: volumes.map((one) => [one.id, one.name, size(one.size), one.wwid ?? '-', yes(one.online), one.presented_to.join(' ') || '-', one.replication_unit ?? '-']),
+}]
+
+/** Every unit that was asked for, with what became of it. */
+const unitResults = ({ results }: Result<'Replication.pause'>): readonly Block[] => [{
+  kind: 'table', head: ['UNIT', 'RESULT', 'STATE', 'NOTES'], empty: 'No unit was named.',
+  rows: results.map(({ item, value, error, warnings }) => [item, error === undefined ? (value?.changed === true ? 'done' : 'nothing to do') : error.kind, value?.state ?? '-', [error?.message, error?.remedy, ...warnings].filter((one) => one !== undefined).join('; ') || '-']),
+}]
+
 const changed = ({ changed: done }: { readonly changed: boolean }): readonly Block[] => [line(done ? 'done' : 'nothing to do')]
 
 const views: { readonly [M in MethodName]?: View<M> } = {
@@ -129,6 +140,32 @@ const views: { readonly [M in MethodName]?: View<M> } = {
     kind: 'fields',
     rows: [['path', attachment.path], ['content type', attachment.content_type], ['mode', attachment.mode], ['changed', attachment.changed ? 'yes' : 'no, it was attached already']],
   }],
+  'Array.list': ({ arrays }) => [{ kind: 'table', head: ['NAME', 'TYPE', 'CONNECTION'], empty: 'No array is configured: smctl array add', rows: arrays.map((one) => [one.name, one.type, pairs(one.device_config)]) }],
+  'Array.volumes': ({ volumes }) => volumeTable(volumes),
+  'Array.clones': ({ volumes }) => volumeTable(volumes),
+  'Array.groups': ({ groups }) => [{ kind: 'table', head: ['GROUP', 'INITIATORS'], empty: 'There are no access groups.', rows: groups.map((one) => [one.name, one.initiators.map(({ kind, id }) => `${kind}:${id}`).join(' ')]) }],
+  'Array.snapshots': ({ snapshots }) => [{ kind: 'table', head: ['ID', 'NAME', 'TAKEN', 'VOLUMES'], empty: 'There are no snapshots.', rows: snapshots.map((one) => [one.id, one.name, one.created, one.members.map(({ volume }) => volume).join(' ')]) }],
+  'Replication.list': ({ units }) => [{
+    kind: 'table', head: ['UNIT', 'NAME', 'STATE', 'ROLE', 'DIRECTION', 'LAST CONSISTENT', 'WARNINGS'], empty: 'Nothing is replicated.',
+    rows: units.map((unit) => [unit.unit, unit.name, unit.state, unit.role, unit.direction, unit.last_consistent, unit.warnings.join('; ') || '-']),
+  }],
+  'Replication.status': (unit) => [
+    { kind: 'fields', rows: [
+      ['unit', unit.unit], ['key', unit.key], ['name', unit.name], ['state', unit.state], ['which means', unit.says], ['role here', unit.role], ['source / target', `${unit.source_role} / ${unit.target_role}`],
+      ['direction', unit.direction], ['mode', unit.mode], ['transfer', unit.transfer], ['link', unit.link], ['last consistent', unit.last_consistent], ['old source', unit.source_disposition], ['healthy', yes(unit.healthy)],
+      ...(unit.pending === undefined ? [] : [['unfinished', `${unit.pending.operation} (${unit.pending.id}) at step ${unit.pending.step}: repeat it`] as const]),
+      ...unit.warnings.map((warning) => ['warning', warning] as const),
+    ] },
+    { kind: 'table', head: ['VOLUME', 'NAME', 'SIZE', 'SYNC', 'LAST CONSISTENT'], empty: 'It has no volumes.', rows: unit.members.map((one) => [one.volume, one.name, size(one.size), one.sync, one.last_consistent]) },
+  ],
+  'Replication.plan': (plan) => [
+    line(plan.discards ? `${plan.operation} of ${plan.unit} discards data of the ${plan.loser}:` : `${plan.operation} of ${plan.unit} discards nothing.`),
+    ...plan.lost.map((what) => line(`  ${what}`)),
+    line(`Both sides were the same at ${plan.last_common_point}; ${plan.keeps} keeps a copy. To do it: --plan ${plan.plan}`),
+  ],
+  'Replication.points': ({ points }) => [{ kind: 'table', head: ['POINT', 'NAME', 'TIME', 'WHY'], empty: 'There are no points.', rows: points.map((one) => [one.id, one.name, one.time, one.purpose]) }],
+  'Replication.pause': unitResults, 'Replication.resume': unitResults, 'Replication.prepare_failover': unitResults, 'Replication.failover': unitResults, 'Replication.prepare_reverse': unitResults,
+  'Replication.reverse': unitResults, 'Replication.prepare_restore': unitResults, 'Replication.restore': unitResults, 'Replication.stop_test': unitResults, 'Replication.adopt': unitResults,
   'Task.list': ({ tasks }) => [{
     kind: 'table', head: ['TASK', 'CALL', 'STATE', 'STARTED'], empty: 'There are no tasks.', rows: tasks.map((task) => [task.task, task.method, task.state, task.started]),
   }],
