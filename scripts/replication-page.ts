@@ -66,9 +66,7 @@ export const replicationPage = (table: Table): readonly string[] => [
   '## States', drawing(),
   table(['state', 'meaning', 'what to do'], unitStates.map((state) => [`\`${state}\``, stateSays[state], remedies[state]])),
   '## How the state is found', 'The roles that the two arrays show, as a pair; any other pair is `needsOperator`. A test copy changes no state.',
-  table(['source side', 'target side', 'state'], [
-    ...pairRows.map(({ source, target, state }) => [source, target, state === 'by-transfer' ? 'by the transfer, below' : `\`${state}\``]),
-  ]),
+  table(['source side', 'target side', 'state'], pairRows.map(({ source, target, state }) => [source, target, state === 'by-transfer' ? 'by the transfer, below' : `\`${state}\``])),
   table(['transfer', 'state'], Object.entries(transferStates).map(([transfer, state]) => [transfer, `\`${state}\``])),
   'An unfinished reverse or restore shows as `reversing` or `restoring` whatever the roles are.',
   '## What may be done when', 'run: it is done. done: it is so already. Otherwise the error that is answered.',
