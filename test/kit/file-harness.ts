@@ -32,7 +32,7 @@ export const modelFileWorld: ModelWorldOptions = {
 export const modelFileHarness = () => modelHarness(modelFileWorld)
 
 /** How a session gets from the caller to the engine. */
-export type FrontEnd = (engine: Engine, directory: string) => Promise<Session>
+export type FrontEnd = (engine: Engine, directory: string, stateDirectory: string) => Promise<Session>
 
 const served = (engine: Engine, log: Parameters<typeof createRpcServer>[0]['log']): RpcServer => createRpcServer({ engine, log, discover: async () => ({}) })
 
@@ -107,8 +107,8 @@ const tree = (root: string): readonly string[] => {
 }
 
 /** Real files of this machine, in a directory that goes away afterwards. */
-export const realFileHarness = (name: string): Harness => {
-  const front = frontEnds[name]
+export const realFileHarness = (name: string, more?: FrontEnd): Harness => {
+  const front = more ?? frontEnds[name]
   if (front === undefined) throw new Error(`there is no front end ${name}`)
   return {
     driver: file, name: `file, ${name}`, options: ['occupy', 'damage', 'vanish'],
@@ -124,7 +124,7 @@ export const realFileHarness = (name: string): Harness => {
         async start(options = {}) {
           fresh += 1
           const state = join(root, options.memory === 'lost' ? `state-${fresh}` : 'state')
-          return front(await composeEngine({ stateDirectory: state, log: book.log, scanner: createDirectScanner() }), root)
+          return front(await composeEngine({ stateDirectory: state, log: book.log, scanner: createDirectScanner() }), root, state)
         },
         disk: async (attachment) => openImage(files, attachment),
         inventory: async () => tree(location),
