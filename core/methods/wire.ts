@@ -15,7 +15,6 @@ export const vdi_uuid = VdiUuid.meta({ description: 'The VDI', examples: ['98de8
 
 /** Names are shown in tables and XML: no control characters; length as much as every substrate can hold. */
 const printable = (max: number): z.ZodString =>
-  // eslint-disable-next-line no-control-regex -- the very characters to be kept out
   z.string().max(max, `must be at most ${max} characters`).regex(/^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ufffe\uffff]*$/u, 'must not contain control characters')
 export const Name = printable(255).meta({ description: 'A name for people' })
 export const Description = printable(4000).meta({ description: 'A longer text for people' })

@@ -11,7 +11,6 @@ import { reidentifyImageStore } from '../../stores/image-files/reidentify.ts'
 const directoryPath = z
   .string()
   .max(1024, 'must be at most 1024 characters')
-  // eslint-disable-next-line no-control-regex -- the very characters to be kept out
   .regex(/^\/[^\u0000-\u001f\u007f]*$/, 'must be an absolute path without control characters')
   .refine((path) => path.length > 1 && !path.slice(1).split('/').some((part) => part === '' || part === '.' || part === '..'), 'must be a plain path: no //, no /./, no /../, no / at the end, not the root')
 

@@ -5,7 +5,6 @@ import { escapeXml } from '../../../cli/xe/xml.ts'
 import { StorageError } from '../../../core/errors.ts'
 
 const key = fc.stringMatching(/^[a-zA-Z_][\w]{0,20}$/).filter((name) => !(name in Object.prototype) && name !== '__proto__')
-// eslint-disable-next-line no-control-regex -- the very characters that are refused
 const value = fc.string({ unit: 'grapheme', maxLength: 40 }).map((text) => text.replace(/[\u0000-\u001f\u007f\ufffe\uffff]/g, '').trim())
 
 describe('a dconf document', () => {
