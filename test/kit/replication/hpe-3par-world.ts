@@ -1,5 +1,5 @@
 /** The kit's replication world on the 3PAR-class driver and two simulated arrays. */
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { OpenArray } from '../../../core/array/contract.ts'
@@ -7,7 +7,7 @@ import { StorageError } from '../../../core/errors.ts'
 import { openArray } from '../../../drivers/array-replication/hpe-3par/open.ts'
 import { traits } from '../../../drivers/array-replication/hpe-3par/replication/section.ts'
 import type { Access, Settings } from '../../../drivers/array-replication/hpe-3par/connection.ts'
-import { startArrays, type RunningArray, type RunningArrays } from '../../../drivers/array-replication/hpe-3par/simulator/start.ts'
+import { startArrays, type RunningArray } from '../../../drivers/array-replication/hpe-3par/simulator/start.ts'
 import { createMachine, ctxOn, type NewWorld, type SiteName } from './world.ts'
 
 const volumes = ['disk-0', 'disk-1', 'disk-2'] as const
@@ -22,15 +22,9 @@ const accessTo = (sim: RunningArray): Access => ({ url: sim.url, user: sim.user,
 
 export const hpe3parWorld: NewWorld = async ({ mode }) => {
   const root = mkdtempSync(join(tmpdir(), '3par-'))
-  const directories = [root]
   const ctx = ctxOn(createMachine('maker'))
   let open: OpenArray[] = []
-  let ports: readonly number[] = [0, 0]
-  const start = async (): Promise<RunningArrays> => startArrays({
-    arrays: ports.map((port) => ({ port, maxSessions: 1_000_000 })), stateDirectory: root, keepAlive: true, now, durations: { copyMs: 100, promoteMs: 100, syncMs: 0 },
-  })
-  let running = await start()
-  ports = running.arrays.map(({ url }) => Number(new URL(url).port))
+  const running = await startArrays({ arrays: [{ maxSessions: 1_000_000 }, { maxSessions: 1_000_000 }], stateDirectory: root, keepAlive: true, now, durations: { copyMs: 100, promoteMs: 100, syncMs: 0 } })
   const sim = (site: SiteName): RunningArray => {
     const found = running.arrays[site === 'a' ? 0 : 1]
     if (found === undefined) throw new Error(`no array ${site}`)
@@ -107,25 +101,10 @@ export const hpe3parWorld: NewWorld = async ({ mode }) => {
         if ((unit.role === 'source' || unit.role === 'demoted') && peer.role === 'target' && unit.transfer === 'interrupted') await (await connect(site)).replication?.resume(ctx, ids[site])
       }
     },
-    async save() {
-      await closeAll()
-      await running.close()
-      const kept = mkdtempSync(join(tmpdir(), '3par-kept-'))
-      directories.push(kept)
-      cpSync(root, kept, { recursive: true })
-      running = await start()
-      return async () => {
-        await closeAll()
-        await running.close()
-        rmSync(root, { recursive: true, force: true })
-        cpSync(kept, root, { recursive: true })
-        running = await start()
-      }
-    },
     async destroy() {
       await closeAll()
       await running.close()
-      for (const directory of directories) rmSync(directory, { recursive: true, force: true })
+      rmSync(root, { recursive: true, force: true })
     },
   }
 }
