@@ -67,11 +67,23 @@ const occupied = (device: string, contents: Exclude<DeviceContents, { found: 'bl
   })
 }
 
+/** The kernel refuses to zero what is in use: somebody began to use it after it was looked at. */
+const zero = async (ctx: Ctx, device: string, offset: number, length: number): Promise<void> => {
+  try {
+    await ctx.host.run(zeroCommand(device, offset, length), ctx.signal)
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.kind !== 'toolFailed' || !error.message.includes('Device or resource busy')) throw error
+    throw new StorageError('busy', `${device} is in use, so it is not erased`, {
+      layer, field: 'device_config.device', cause: error, remedy: 'Close whatever uses it (lsblk and dmsetup ls --tree show what does), then repeat the call', details: { device },
+    })
+  }
+}
+
 /** Everything in front of the data, and the end, where other formats look for their signatures: the device is blank then. */
 const eraseDevice = async (ctx: Ctx, device: string, size: number, dataStart: number): Promise<void> => {
-  await ctx.host.run(zeroCommand(device, size - MiB, MiB), ctx.signal)
+  await zero(ctx, device, size - MiB, MiB)
   // Label and metadata go in one step: a label alone, or metadata alone, would no longer tell what they were.
-  await ctx.host.run(zeroCommand(device, 0, dataStart), ctx.signal)
+  await zero(ctx, device, 0, dataStart)
 }
 
 /** Devices whose leftovers are to be erased, with where their data begins; throws for the first that is neither blank nor that. */

@@ -72,6 +72,19 @@ describe('SR.create on devices', () => {
   })
 })
 
+describe('SR.delete', () => {
+  it('erases nothing that somebody began to use behind our back, and goes on when he is gone', async () => {
+    const world = lvmWorld()
+    await world.sr()
+    world.disk(0).held = true
+    await expect(world.call('SR.delete', { sr_uuid: sr })).rejects.toMatchObject({ kind: 'busy', message: expect.stringMatching(/is in use, so it is not erased/), facts: { remedy: expect.stringMatching(/lsblk/) } })
+    expect(readLabel(world.state.root, world.disk(0))).toBeDefined()
+    delete world.disk(0).held
+    expect(await world.call('SR.delete', { sr_uuid: sr })).toEqual({ changed: true })
+    expect(readLabel(world.state.root, world.disk(0))).toBeUndefined()
+  })
+})
+
 describe('SR.attach', () => {
   it('refuses an SR whose device exists twice, names both, and says how to make the copy its own', async () => {
     const world = lvmWorld()

@@ -115,7 +115,7 @@ const blkdiscard = (state: LvmState, argv: readonly string[]): RunResult => {
   try {
     const disk = findDisk(state, path)
     const active = findActive(state, path)
-    if (disk !== undefined && standingOn(state, disk).length > 0) return answer('', `blkdiscard: cannot open ${path}: Device or resource busy\n`, 1)
+    if (disk !== undefined && (disk.held === true || standingOn(state, disk).length > 0)) return answer('', `blkdiscard: cannot open ${path}: Device or resource busy\n`, 1)
     if (disk !== undefined) zeroBytes(state.root, disk, offset, length)
     else if (active !== undefined) zeroVolume(state, active, offset, length)
     else return answer('', `blkdiscard: cannot open ${path}: No such file or directory\n`, 1)

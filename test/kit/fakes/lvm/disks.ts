@@ -13,6 +13,8 @@ export interface Disk {
   readonly path: string
   readonly serial: string
   ailment?: Ailment
+  /** Somebody else has it open exclusively, as a mount or a map does. */
+  held?: boolean
   /** Not there at the moment. */
   pulled?: Inode
 }
