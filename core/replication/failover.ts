@@ -50,7 +50,7 @@ export interface FailoverWant {
   readonly initiators?: Readonly<Record<string, readonly Initiator[]>>
 }
 
-const checkSource = (view: UnitView, want: FailoverWant): void => {
+const checkSource = (site: ReplicationSite, view: UnitView, want: FailoverWant): void => {
   if (want.kind === 'planned') {
     if (view.roles.source !== 'demoted') {
       throw refuse('peerMaybeActive', `The source of ${view.local.name} is not demoted (${view.sourceDisposition}), so a planned failover could lose writes`, 'Demote it first: smctl replication prepare-failover at its site', view)
@@ -58,7 +58,12 @@ const checkSource = (view: UnitView, want: FailoverWant): void => {
     if (!caughtUp(view)) throw refuse('wouldLoseData', `The target of ${view.local.name} has not caught up with the demoted source`, 'Bring it up to date: smctl replication sync, and wait until it is complete', view)
     return
   }
-  if (view.sourceDisposition === 'demoted' || view.remote !== undefined || want.operator !== undefined) return
+  if (view.sourceDisposition === 'demoted') return
+  // Within reach, alive by this array's word, and not readable at this moment: one failed read must not turn into a failover without a fence.
+  if (site.remote !== undefined && view.remote === undefined && view.local.peerView.reachable) {
+    throw refuse('peerMaybeActive', `The source array of ${view.local.name} could not be asked and is alive, so it was not fenced`, 'Try again; or leave the peer out and say who declares it dead: --operator NAME', view)
+  }
+  if (view.remote !== undefined || want.operator !== undefined) return
   throw refuse('peerMaybeActive', `The source of ${view.local.name} cannot be fenced from here and may still be written to; no answer is no proof that it is dead`,
     'Demote it at its site, or say who declares it dead: --operator NAME', view)
 }
@@ -93,7 +98,7 @@ export const failover = async (site: ReplicationSite, ref: UnitRef, want: Failov
       if (target.unit.lastConsistent.kind !== 'time') {
         throw refuse('wouldLoseData', `The target of ${view.local.name} has no complete copy (last consistent: ${target.unit.lastConsistent.kind})`, 'There is nothing to fail over to; repair the source, or wait for the first sync', view)
       }
-      checkSource(view, want)
+      checkSource(site, view, want)
       if (want.kind === 'unplanned' && !resuming) needPlan(planFailover(view), want.plan)
       if (view.testing) warn('A test copy is active; it stays until the test is stopped')
       await fence(work)

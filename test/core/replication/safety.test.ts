@@ -69,6 +69,15 @@ describe('the safety rules', () => {
     expect(await made.writable('b')).toBe(false)
   })
 
+  it('1: a source that is alive and could not be read for a moment is not promoted over, whoever declares it dead', async () => {
+    const { ref, at, view, made } = await start('both', (array, site) => (site === 'b' ? array : overriding('units', async () => {
+      throw new StorageError('arrayFault', 'refused', { layer: 'test' })
+    })(array)))
+    const plan = planFailover(await view('b')).token
+    expect((await failure(failover(await at('b'), ref, { kind: 'unplanned', operator: 'alice', plan, initiators: { '': made.hosts.b } }))).kind).toBe('peerMaybeActive')
+    expect([await made.writable('a'), await made.writable('b')]).toEqual([true, false])
+  })
+
   it('2: force is never chosen by code, only passed on', async () => {
     const log: string[] = []
     const { ref, at, view, made } = await start('both', spied(log))
