@@ -78,7 +78,7 @@ export default suite({
             await having(tornImport([c, d], written), async () => {
               await assert.rejects(again())
             })
-            assert.deepEqual(await again(), { vdis: [{ vdi_uuid: copiedVdiUuid(asSrUuid(copySr), asVdiUuid(disk)), original_uuid: disk }] }, what)
+            assert.deepEqual(await again(), { sr_uuid: copySr, vdis: [{ vdi_uuid: copiedVdiUuid(asSrUuid(copySr), asVdiUuid(disk)), original_uuid: disk }] }, what)
             await engine.call('SR.attach', { sr_uuid: copySr, type: 'lvm', device_config: { device: `${c},${d}` } })
             assert.deepEqual((await engine.call('SR.verify', { sr_uuid: copySr })).findings.filter(({ weight }) => weight !== 'note'), [], what)
             const { path } = await engine.call('VDI.attach', { sr_uuid: copySr, vdi_uuid: copiedVdiUuid(asSrUuid(copySr), asVdiUuid(disk)), mode: 'ro' })
