@@ -27,7 +27,7 @@ import { moveLocator } from './locators.ts'
 import { encodeRecord, type SparseRecord } from './redo-record.ts'
 import { applyRecord } from './redo.ts'
 import { commit, moveFooter, placesFor, writeTableSectors } from './sparse-write.ts'
-import { blockAt, decisive, readExactly, syncFile, vitalOf, writableTable, writeZeros, type Sparse, type Table } from './sparse.ts'
+import { blockAt, decisive, readExactly, refuseTakenBeyondEnd, syncFile, vitalOf, writableTable, writeZeros, type Sparse, type Table } from './sparse.ts'
 import { copyOf, corrupt, layer } from './wire.ts'
 
 const copyChunk = 1024 * 1024
@@ -157,8 +157,8 @@ export const growSparse = async (image: Sparse, size: number, redo: RedoLog): Pr
   if (table.dirty.size > 0) await commit(image)
   if (size === image.footer.size) return
   const { blockSize, entries } = image.header
-  const taken = table.entries.findIndex((entry, block) => entry !== unallocated && block >= blockCount(image.footer.size, blockSize))
-  if (taken >= 0) throw corrupt(`Entry ${taken} of the table is beyond the end of the disk and not free: growing would make part of the file content`, 'Copy the disk into a new image, then grow that')
+  // Growing would make part of the file content.
+  refuseTakenBeyondEnd(image, table)
   await clearBehindEnd(image, table)
   const needed = blockCount(size, blockSize)
   const larger = needed > entries

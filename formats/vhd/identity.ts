@@ -11,7 +11,7 @@ import { locatorSpans, overlaps } from './layout.ts'
 import { checkParentName, clearLocator, locatorText, putLocatorLength } from './locators.ts'
 import { encodeRecord, type SparseRecord } from './redo-record.ts'
 import { applyRecord } from './redo.ts'
-import { decisive, refuseUnwritable, vitalOf, writableTable, type Sparse } from './sparse.ts'
+import { decisive, refuseUnwritable, vitalOf, refuseTakenBeyondEnd, writableTable, type Sparse } from './sparse.ts'
 import { copyOf, layer, sameBytes } from './wire.ts'
 
 const checkChange = (change: FooterChange): void => {
@@ -81,7 +81,7 @@ export const reparent = async (image: Sparse, parent: { readonly id: string; rea
   checkId(parent.id)
   checkParentName(parent.fileName)
   // Also sees that no locator overlaps a block.
-  await writableTable(image)
+  refuseTakenBeyondEnd(image, await writableTable(image))
   const record = planParent(image, parent)
   const tearable = !sameBytes(record.oldHeader.subarray(sectorSize), record.newHeader.subarray(sectorSize))
   if (tearable) await redo.save(encodeRecord(record))

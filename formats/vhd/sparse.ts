@@ -173,6 +173,13 @@ export const firstOverlap = (image: Sparse, table: Table): string | undefined =>
   return undefined
 }
 
+/** Entries behind the end of the disk are nobody's: one that is not free may point at anything, also at what is to be written. */
+export const refuseTakenBeyondEnd = ({ header, footer }: Pick<Sparse, 'header' | 'footer'>, table: Table): void => {
+  const used = blockCount(footer.size, header.blockSize)
+  const taken = table.entries.findIndex((entry, block) => block >= used && entry !== unallocated)
+  if (taken >= 0) throw corrupt(`Entry ${taken} of the table is beyond the end of the disk and not free`, 'Copy the disk into a new image, then change that one')
+}
+
 export const refuseBroken = (image: Pick<Sparse, 'broken'>): void => {
   if (!image.broken) return
   throw new StorageError('ioError', 'An earlier write to this image failed half-way, so what is on disk is not known any more', { layer, remedy: 'Look at the storage, then open the image again' })
