@@ -136,7 +136,7 @@ export type Exclusive = (name: string, purpose: string, waitMs: number, signal: 
 
 /** A place whose storage may stop answering, and what to say of it when it does. */
 export interface IsolatedPlaceOptions {
-  /** Names the place in errors, logs and the process list: its mount point. */
+  /** Names the place in errors, logs and the process list: what it is, and its mount point. */
   readonly name: string
   /** Of errors, as `host:nfs`. */
   readonly layer: string

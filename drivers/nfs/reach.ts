@@ -62,7 +62,7 @@ export const unmountShare = async (ctx: Ctx, target = targetOf(ctx)): Promise<vo
 /** The way to work on a mounted share. */
 export const isolate = (ctx: Ctx, dconf: Pick<NfsDconf, 'server' | 'serverpath'>, target: string): IsolatedPlace =>
   ctx.host.isolate({
-    name: target,
+    name: `${dconf.server}:${dconf.serverpath} on ${target}`,
     layer: 'host:nfs',
     remedy: `See that NFS server ${dconf.server} runs and that this host may reach it; what waits for it goes on when it is back`,
     explain: explainFileFailure({ server: dconf.server, path: dconf.serverpath }),
