@@ -19,7 +19,6 @@ const recordFile = `/etc/iscsi/nodes/${iqn}/${portal},3260,1/default`
 export default suite({
   name: 'iscsi',
   driver: 'iscsi',
-  onlyByName: 'its cases have passed one by one, but never yet all in one run',
   cases: [
     {
       name: 'a target is probed step by step, introduced, used and left, and nothing remains',

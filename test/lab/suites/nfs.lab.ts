@@ -107,7 +107,6 @@ const meanwhile = async <T>(engine: Engine, sr: string, work: () => Promise<T>):
 export default suite({
   name: 'nfs',
   driver: 'nfs',
-  onlyByName: 'its cases have passed one by one, but never yet all in one run',
   disks: [512 * MiB],
   cases: [
     { name: 'an SR is made, used, left, found and introduced again over version 4.2', run: async () => attached({}, lives) },
