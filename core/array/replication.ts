@@ -122,7 +122,7 @@ export interface SyncSession {
 /** Where a step runs: at the array that is the replicating side before it, or at the other one. */
 export type Side = 'source' | 'target'
 
-/** What differs between replicating arrays, as data; the SRA front end publishes it as capabilities. */
+/** What differs between replicating arrays, as data; a front end can publish it as capabilities. */
 export interface ReplicationTraits {
   readonly modes: readonly ReplicationMode[]
   readonly units: readonly ('group' | 'device')[]

@@ -86,7 +86,8 @@ export const modelReplication = (directory: string): ArrayReplication => {
     syncStatus: async (_ctx, id, session) => on(id, (firmware, unit) => syncStatus(firmware, unit, session)),
     pause: async (ctx, id) => quick(ctx, () => on(id, ({ peer }, unit) => {
       needRole(unit, 'source', 'target', 'demoted')
-      for (const side of [unit, peerUnit(peer, unit.key)]) if (side !== undefined && side.transfer === 'running') side.transfer = 'paused'
+      // Also of one that a lost link has interrupted: it stays paused when the link is back.
+      for (const side of [unit, peerUnit(peer, unit.key)]) if (side !== undefined && ['running', 'interrupted'].includes(side.transfer)) side.transfer = 'paused'
     })),
     resume: async (ctx, id) => quick(ctx, () => on(id, (firmware, unit) => {
       const other = peerUnit(peerOf(firmware), unit.key)
