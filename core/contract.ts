@@ -17,9 +17,8 @@ import type { Clock, Host, LockRequest, Log, Release } from './ports.ts'
 export const contractVersion = 1
 export const oldestContract = 1
 
-/** What every driver function gets: the call it works for, and the machine it may touch. */
-export interface Ctx {
-  readonly sr: SrUuid
+/** What every function gets that works for a call: the call, and the machine it may touch. Nothing may outlive `signal`. */
+export interface CallCtx {
   readonly callId: string
   readonly signal: AbortSignal
   readonly log: Log
@@ -27,6 +26,11 @@ export interface Ctx {
   readonly host: Host
   /** Tells how far a long step is; cheap, may be called often. Both in the same unit. */
   readonly progress: (done: number, total: number) => void
+}
+
+/** What every function of an SR driver gets. */
+export interface Ctx extends CallCtx {
+  readonly sr: SrUuid
 }
 
 /** dconf keys as they arrive: a flat map of strings (the SM API's dconf). */

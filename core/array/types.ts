@@ -2,19 +2,12 @@
  * What arrays consist of, in the words of the field and as plain data: volumes, access groups, presentations, snapshots,
  * capabilities, jobs. Sizes are bytes, times milliseconds of the Unix epoch by the clock that the field names.
  */
+import type { CallCtx } from '../contract.ts'
 import type { ErrorReport } from '../errors.ts'
-import type { Clock, Host, Log } from '../ports.ts'
 import type { Wwid } from './wwid.ts'
 
-/** What every function of an array driver gets. Long work watches `signal`; nothing may outlive it. */
-export interface ArrayCtx {
-  readonly callId: string
-  readonly signal: AbortSignal
-  readonly log: Log
-  readonly clock: Clock
-  readonly host: Host
-  readonly progress: (done: number, total: number) => void
-}
+/** What every function of an array driver gets. */
+export type ArrayCtx = CallCtx
 
 /** Connection keys as they arrive: a flat map of strings, like a dconf. Secrets are marked in the driver's schema. */
 export type ArrayConnection = Readonly<Record<string, string>>
