@@ -10,7 +10,7 @@ import { tailOf } from './machine.ts'
 import { ensurePackages } from './packages.ts'
 import { passed, renderTable, type Summary } from './report.ts'
 import { runSuites } from './run-suites.ts'
-import { checkout } from './settings.ts'
+import { checkout, settings } from './settings.ts'
 import { down, up, warmNames, withWarm } from './warm.ts'
 
 const say = (line: string): void => console.error(`lab: ${line}`)
@@ -151,7 +151,7 @@ program.command('list').description('the suites').action(action(async () => {
   for (const one of suiteNames()) console.log(one)
 }))
 program.command('test').description('run lab suites; when none is named, all but those that want to be named').argument('[suite...]')
-  .option('--jobs <n>', 'guests at a time, within the cores', count, 1).option('--filter <text>', 'only cases whose name holds it')
+  .option('--jobs <n>', 'guests at a time, within the cores; as many as there are cores when absent', count, settings.cores).option('--filter <text>', 'only cases whose name holds it')
   .option('--json-summary <file>', 'write the results there, too')
   .action(action(test))
 

@@ -20,9 +20,13 @@ export interface RunOptions {
 /** A whole suite may take this long inside its guest (ms). */
 const suiteCeilingMs = 3_600_000
 
-const needs = (suite: LabSuite): number => {
-  const guests = suite.guests ?? 1
-  return Math.min(settings.cores, guests * (suite.cpus ?? (guests === 2 ? 1 : defaults.cpus)))
+/** vCPUs of all guests of a suite. */
+const needs = ({ guests = 1, cpus = 1 }: LabSuite): number => Math.min(settings.cores, guests * cpus)
+
+/** What fills the machine comes first, then the longest: so the last minutes are not one suite's alone. */
+export const inOrder = (waiting: readonly (readonly [LabSuite, ...LabSuite[]])[]): readonly (readonly [LabSuite, ...LabSuite[]])[] => {
+  const seconds = (batch: readonly LabSuite[]): number => batch.reduce((sum, suite) => sum + (suite.seconds ?? 0), 0)
+  return waiting.toSorted((a, b) => needs(b[0]) - needs(a[0]) || seconds(b) - seconds(a))
 }
 
 const shareable = (suite: LabSuite): boolean => suite.shared === true && (suite.guests ?? 1) === 1 && suite.host === undefined
@@ -117,7 +121,7 @@ const bootFor = async (batch: readonly [LabSuite, ...LabSuite[]], say: (line: st
   const [suite] = batch
   const want = {
     say, disks: disksOf(batch), memoryMiB: Math.max(...batch.map(({ memoryMiB = defaults.memoryMiB }) => memoryMiB)),
-    ...(suite.cpus === undefined ? {} : { cpus: Math.min(settings.cores, suite.cpus) }),
+    cpus: Math.min(settings.cores, suite.cpus ?? 1),
   }
   if (suite.guests === 2) return bootPair(want)
   const guest = await boot(want)
@@ -153,15 +157,16 @@ const runBatch = async (batch: readonly [LabSuite, ...LabSuite[]], options: RunO
 }
 
 export const runSuites = async (suites: readonly LabSuite[], options: RunOptions): Promise<readonly SuiteResult[]> => {
-  const waiting = [...batches(suites)]
+  const waiting = [...inOrder(batches(suites))]
   const results: SuiteResult[] = []
   const running = new Set<Promise<void>>()
   let cpus = 0
   while (waiting.length > 0 || running.size > 0) {
-    const next = waiting[0]
-    const need = next === undefined ? 0 : needs(next[0])
-    if (next !== undefined && (running.size === 0 || (running.size < options.jobs && cpus + need <= settings.cores))) {
-      waiting.shift()
+    const index = waiting.findIndex(([suite]) => running.size === 0 || (running.size < options.jobs && cpus + needs(suite) <= settings.cores))
+    const next = waiting[index]
+    if (next !== undefined) {
+      waiting.splice(index, 1)
+      const need = needs(next[0])
       cpus += need
       const job = runBatch(next, options).then((done) => {
         results.push(...done)

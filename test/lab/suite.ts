@@ -62,8 +62,10 @@ export interface LabSuite {
   readonly disks?: readonly number[]
   readonly guests?: 1 | 2
   readonly memoryMiB?: number
-  /** vCPUs a guest; 2, or 1 with two guests, when absent. */
+  /** vCPUs a guest; 1 when absent: most suites run one tool after another, and a second suite makes better use of the second core. */
   readonly cpus?: number
+  /** About how long it takes on a quiet machine with a core for each of its vCPUs: the longest are begun first. */
+  readonly seconds?: number
   /** Why it runs only when it is named: for a suite whose cases have passed one by one, but never yet all in one run. */
   readonly onlyByName?: string
   /** It gets along with other suites in one guest: it leaves nothing behind and expects nothing but its disks, blank. */
