@@ -9,7 +9,7 @@ import { MiB } from '../core/units.ts'
 import { vhd } from '../formats/vhd/format.ts'
 import { connectUnix, type Client } from '../rpc/client.ts'
 
-export const root = join(import.meta.dirname, '..')
+const root = join(import.meta.dirname, '..')
 export const bin = (name: string): string => join(root, 'bin', name)
 
 export interface BenchDaemon {
@@ -118,7 +118,7 @@ export const scratch = (): { readonly path: string; remove(): void } => {
 }
 
 /** Empty dynamic images of 64 MiB, by our own writer, under uuids as names. */
-export const fillWithImages = (directory: string, count: number): readonly string[] => {
+const fillWithImages = (directory: string, count: number): readonly string[] => {
   mkdirSync(directory, { recursive: true })
   return Array.from({ length: count }, () => {
     const uuid = crypto.randomUUID()

@@ -23,7 +23,7 @@ export const peerRef = arrayRef.optional().meta({ description: 'The other array,
 
 export const objectId = (what: string) => z.string().min(1).max(200).meta({ description: what })
 
-export const InitiatorText = z.string().regex(/^(fc|iscsi|nfs|host):.{1,223}$/, 'must be kind:id, like iscsi:iqn.2026-01.org.example:host7').meta({ examples: ['iscsi:iqn.2026-01.org.example:host7'] })
+const InitiatorText = z.string().regex(/^(fc|iscsi|nfs|host):.{1,223}$/, 'must be kind:id, like iscsi:iqn.2026-01.org.example:host7').meta({ examples: ['iscsi:iqn.2026-01.org.example:host7'] })
 export const initiators = z.array(InitiatorText).max(1000).meta({ description: 'Initiators as kind:id, kind one of fc, iscsi, nfs, host' })
 
 export const VolumeInfo = lazily(() => z.strictObject({

@@ -13,7 +13,7 @@ export type ArrayRef = string | ArrayConnectionRef
 /** An array that is slower than this is taken for dead: a forced promotion may hang for ever. */
 const callDeadlineMs = 120_000
 
-export const arrayCtx = (call: Call): ArrayCtx => ({
+const arrayCtx = (call: Call): ArrayCtx => ({
   callId: call.callId, signal: call.signal, log: call.log, clock: call.engine.clock, host: call.engine.host, progress: call.progress,
 })
 
@@ -27,7 +27,7 @@ const described = (call: Call, ref: ArrayRef): Omit<ArrayRecord, 'name'> => {
   })
 }
 
-export const openArray = async (call: Call, ref: ArrayRef): Promise<{ readonly array: OpenArray; readonly driver: ArrayDriver }> => {
+const openArray = async (call: Call, ref: ArrayRef): Promise<{ readonly array: OpenArray; readonly driver: ArrayDriver }> => {
   const { type, connection } = described(call, ref)
   const driver = await call.engine.arrays.registry.load(type)
   try {

@@ -8,7 +8,7 @@ const devicePattern = /^\/dev\/[A-Za-z0-9_.:+@=/-]+(,\/dev\/[A-Za-z0-9_.:+@=/-]+
 const flag = (description: string, standard: 'yes' | 'no') =>
   z.enum(['yes', 'no'], 'must be yes or no').default(standard).meta({ description, examples: [standard === 'yes' ? 'no' : 'yes'] })
 
-export const sharedKeys = {
+const sharedKeys = {
   device: z.string().max(4000).regex(devicePattern, 'must be device nodes below /dev, several of them separated by commas').meta({
     description: 'The device node, or several separated by commas, that the volume group is on. Names below /dev/disk/by-id last across boots',
     examples: ['/dev/disk/by-id/wwn-0x5000c500a1b2c3d4', '/dev/sdb,/dev/sdc'],

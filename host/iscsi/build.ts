@@ -3,7 +3,7 @@ import type { Command } from '../../core/ports.ts'
 import { formatPortal, type Portal, type TargetPortal } from './portal.ts'
 
 /** Answers that the callers know: 6 database, 15 session exists, 21 no such record or session, 22 no such session in sysfs. */
-export const status = { database: 6, sessionExists: 15, notFound: 21, noSession: 22 } as const
+const status = { database: 6, sessionExists: 15, notFound: 21, noSession: 22 } as const
 
 const changeMs = 30_000
 

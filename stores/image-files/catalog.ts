@@ -62,7 +62,7 @@ export const summaryOf = async (file: RandomAccess): Promise<ImageSummary> => {
 }
 
 /** What is wrong between a child and its parent; undefined when they belong together. */
-export const linkProblem = (child: ImageEntry, parent: ImageEntry | undefined): StorageError | undefined => {
+const linkProblem = (child: ImageEntry, parent: ImageEntry | undefined): StorageError | undefined => {
   const recorded = child.summary?.parent
   if (recorded === undefined) return undefined
   const named = recorded.names[0] ?? 'an unnamed file'

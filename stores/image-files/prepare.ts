@@ -1,7 +1,6 @@
 /** Making, adopting, finding and removing image stores. Nothing here deletes what it does not know. */
 import type { Candidate, Ctx, DeviceConfig, PrepareRequest, ProbeResult } from '../../core/contract.ts'
 import { StorageError, toStorageError } from '../../core/errors.ts'
-import type { SrUuid } from '../../core/ids.ts'
 import type { Files } from '../../core/ports.ts'
 import { proveIdentity, readIdentity, writeIdentity } from './identity.ts'
 import { pathsOf, storeDirectory, vdiOfFileName, type ImagePlace, type Paths } from './place.ts'
@@ -165,5 +164,3 @@ const emptyDirectory = async (files: Files, path: string, depth: number): Promis
   }
   await files.rmdir(path)
 }
-
-export const identityOfPlace = async (files: Files, directory: string): Promise<SrUuid | undefined> => (await readIdentity(files, pathsOf(directory)))?.uuid

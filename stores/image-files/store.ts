@@ -1,5 +1,5 @@
 /** What all operations of one opened store share. */
-import type { Ctx, VdiRecord } from '../../core/contract.ts'
+import type { VdiRecord } from '../../core/contract.ts'
 import { reportError, StorageError, toStorageError } from '../../core/errors.ts'
 import type { SrUuid, VdiUuid } from '../../core/ids.ts'
 import type { ImageSummary } from '../../formats/format.ts'
@@ -106,5 +106,3 @@ export const refuseLongChain = async (store: Store, entry: ImageEntry): Promise<
     layer, remedy: `Coalesce it: delete snapshots that are not needed, then smctl sr collect ${store.sr}`, details: { vdi_uuid: entry.uuid, chain: length, limit: store.place.maxChain },
   })
 }
-
-export const abortable = (ctx: Ctx): void => ctx.signal.throwIfAborted()

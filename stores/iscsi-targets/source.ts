@@ -16,13 +16,13 @@ export const userOf = (target: Target, driver: string): TargetUser => ({ driver,
 
 const byPath = (session: IscsiSession, lun: number): string => `/dev/disk/by-path/ip-${session.portal.address}:${session.portal.port}-iscsi-${session.iqn}-lun-${lun}`
 
-export const pathsOf = async (ctx: Ctx, sessions: readonly IscsiSession[]): Promise<readonly LunPath[]> => {
+const pathsOf = async (ctx: Ctx, sessions: readonly IscsiSession[]): Promise<readonly LunPath[]> => {
   const all = await Promise.all(sessions.map(async (session) =>
     (await disksOf(ctx.host.files, session)).disks.map((disk) => ({ disk, via: formatPortal(session.portal), up: isUp(session), link: byPath(session, disk.lun) }))))
   return all.flat()
 }
 
-export const requireTarget = (target: Target, sessions: readonly IscsiSession[]): void => {
+const requireTarget = (target: Target, sessions: readonly IscsiSession[]): void => {
   if (sessions.some(isUp)) return
   throw new StorageError('unreachable', sessions.length === 0
     ? `This host is not logged in to ${target.iqn}`

@@ -93,7 +93,7 @@ const busyMaps = (maps: readonly DeviceMap[]): StorageError =>
  * Without its devices LVM cannot deactivate anything. The kernel still can: maps of the group go by name, upper ones first.
  * Nothing on any storage is touched.
  */
-export const dropMaps = async (ctx: Ctx, prefix: string): Promise<void> => {
+const dropMaps = async (ctx: Ctx, prefix: string): Promise<void> => {
   for (let before = Number.POSITIVE_INFINITY; ;) {
     const maps = parseMaps((await ctx.host.run(listMaps(), ctx.signal)).stdout).filter((map) => map.name.startsWith(prefix) && map.uuid.startsWith('LVM-'))
     if (maps.length === 0) return

@@ -18,7 +18,7 @@ interface Ran {
   readonly stderr: string
 }
 
-export const runBin = async (name: string, args: readonly string[], stateDirectory: string): Promise<Ran> => {
+const runBin = async (name: string, args: readonly string[], stateDirectory: string): Promise<Ran> => {
   const child = spawn(process.execPath, [join(root, 'bin', name), ...args], { env: { PATH: process.env['PATH'] ?? '', STORAGE_MANAGER_STATE: stateDirectory }, stdio: ['ignore', 'pipe', 'pipe'] })
   let [stdout, stderr] = ['', '']
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
@@ -42,7 +42,7 @@ const failure = (kind: string, message: string, status: number | null, field?: s
 }
 
 /** Words of smctl for a call; text as a user would type it. */
-export const smctlWords = (method: string, params: Readonly<Record<string, unknown>>): readonly string[] => {
+const smctlWords = (method: string, params: Readonly<Record<string, unknown>>): readonly string[] => {
   const { noun, verb, positionals, parameters } = commandOf(method)
   const config = Object.entries((params['device_config'] ?? {}) as Readonly<Record<string, string>>).map(([key, value]) => `${key}=${value}`)
   const options = Object.entries(params).flatMap(([name, value]) => {

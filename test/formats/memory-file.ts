@@ -22,7 +22,7 @@ export type Op =
   | { readonly kind: 'save'; readonly record: Uint8Array }
   | { readonly kind: 'clear' }
 
-export const emptyContent: Content = { pages: new Map(), length: 0 }
+const emptyContent: Content = { pages: new Map(), length: 0 }
 
 const put = (pages: Map<number, Uint8Array>, at: number, bytes: Uint8Array): void => {
   for (let done = 0; done < bytes.length;) {
@@ -70,7 +70,7 @@ export const applyOps = (content: Content, ops: readonly Op[]): Content => {
 export const contentOf = (bytes: Uint8Array): Content => applyOps(emptyContent, [{ kind: 'write', at: 0, bytes }])
 
 /** A Buffer, as files answer it: it differs from other byte arrays in what `slice` does. */
-export const bytesOf = (content: Content, at = 0, length = content.length - at): Uint8Array => {
+const bytesOf = (content: Content, at = 0, length = content.length - at): Uint8Array => {
   const bytes = Buffer.alloc(Math.max(0, Math.min(length, content.length - at)))
   for (let done = 0; done < bytes.length;) {
     const inside = (at + done) % pageSize

@@ -31,7 +31,7 @@ export const useDirectory = (): ((name: string) => string) => {
   return (name) => join(directory, name)
 }
 
-export const files = createFiles()
+const files = createFiles()
 
 export const withFile = async <T>(path: string, work: (file: OpenFile) => Promise<T>): Promise<T> => {
   const file = (await files.stat(path)) === undefined ? await files.create(path) : await files.open(path, 'write')

@@ -16,7 +16,7 @@ import { modelHarness, type ModelWorldOptions } from './model/world.ts'
 /** Close to the smallest that the driver takes: everything is copied before each step of a crash test. */
 const deviceSize = 40 * MiB
 
-export const extToolsOf = (machine: Machine): MountModel<ExtModel> => machine.tools[0] as MountModel<ExtModel>
+const extToolsOf = (machine: Machine): MountModel<ExtModel> => machine.tools[0] as MountModel<ExtModel>
 
 const trouble = (machine: () => Machine): Trouble => ({
   occupy: async () => extToolsOf(machine()).backend.format('sdb', 'xfs'),

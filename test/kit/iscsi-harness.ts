@@ -9,10 +9,10 @@ import { modelHarness, type ModelWorldOptions } from './model/world.ts'
 const MiB = 2 ** 20
 
 export const modelIqn = 'iqn.2024-01.org.example:disks'
-export const modelPortals: readonly ModelPortal[] = [{ address: '192.0.2.10', port: 3260 }, { address: '198.51.100.10', port: 3260 }]
+const modelPortals: readonly ModelPortal[] = [{ address: '192.0.2.10', port: 3260 }, { address: '198.51.100.10', port: 3260 }]
 export const serialOf = (index: number): string => `aaaaaaaa-${String(index).padStart(4, '0')}-4000-8000-${String(index).padStart(12, '0')}`
 
-export const modelSecrets = { chappassword: 'planted-secret-1', chappassword_in: 'planted-secret-2' } as const
+const modelSecrets = { chappassword: 'planted-secret-1', chappassword_in: 'planted-secret-2' } as const
 
 export const targetPlan = (luns: number, more: Partial<TargetPlan> = {}): TargetPlan => ({
   iqn: modelIqn, portals: modelPortals, luns: Array.from({ length: luns }, (_, number) => ({ number, serial: serialOf(number), size: 16 * MiB })),

@@ -63,7 +63,7 @@ const ownRoot = (host: ModelHost): void => {
 }
 
 /** `port`: where something answers as an NFS server does. */
-export const nfsWorld = (port: number): ModelWorldOptions => ({
+const nfsWorld = (port: number): ModelWorldOptions => ({
   driver: nfs,
   name: 'nfs, on a model server',
   deviceConfig: { server, serverpath: path, port: String(port) },

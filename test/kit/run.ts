@@ -1,5 +1,5 @@
 /** Runs cases without a test framework: a plain loop that a bare guest can run, and that tests of the kit itself use. */
-import type { Case, Harness, Session, Topic, World } from './case.ts'
+import type { Case, Harness, Topic } from './case.ts'
 import { topics } from './cases/index.ts'
 import { createStage } from './stage.ts'
 
@@ -77,38 +77,3 @@ export const runCases = async (harness: Harness, options: RunOptions = {}): Prom
   }
   return results
 }
-
-/** `40 passed, 0 failed, 3 skipped (no feature revert: 2; the harness has no reboot: 1)` */
-export const summarize = (results: readonly CaseResult[]): string => {
-  const count = (outcome: Outcome): number => results.filter((result) => result.outcome === outcome).length
-  const reasons = new Map<string, number>()
-  for (const { outcome, why } of results) if (outcome === 'skipped' && why !== undefined) reasons.set(why, (reasons.get(why) ?? 0) + 1)
-  const told = [...reasons].map(([why, times]) => `${why}: ${times}`).join('; ')
-  return `${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped${told === '' ? '' : ` (${told})`}`
-}
-
-/** A front end between the suite and the engine: given an engine, answers a client that reaches it. */
-export type Transport<S extends Session> = (engine: S) => Promise<Session>
-
-/** The same harness, called through a front end. Closing the client's session closes the engine behind it, too. */
-export const through = <S extends Session>(name: string, harness: Harness<S>, transport: Transport<S>): Harness => ({
-  ...harness,
-  name: `${harness.name ?? harness.driver.type} through ${name}`,
-  world: async (): Promise<World> => {
-    const world = await harness.world()
-    return {
-      ...world,
-      async start(options) {
-        const engine = await world.start(options)
-        const client = await transport(engine)
-        return {
-          call: async (method, params, callOptions) => client.call(method, params, callOptions),
-          async close() {
-            await client.close()
-            await engine.close()
-          },
-        }
-      },
-    }
-  },
-})

@@ -30,7 +30,7 @@ const packages: Readonly<Record<string, string>> = {
   'sg3-utils': '/usr/bin/sg_inq',
 }
 
-export const missingPackages = (): readonly string[] =>
+const missingPackages = (): readonly string[] =>
   Object.entries(packages).filter(([, proof]) => ![proof, `/usr${proof}`].some((path) => existsSync(path))).map(([name]) => name)
 
 const isDebian = (): boolean => {

@@ -8,7 +8,7 @@ import { modelArray } from '../../drivers/array-replication/model/driver.ts'
 import { createModelPair, cycle, type ModelPair } from '../../drivers/array-replication/model/world.ts'
 import { createMachine, ctxOn } from '../kit/replication/world.ts'
 
-export const memoryArrayRecords = (): Arrays['records'] => {
+const memoryArrayRecords = (): Arrays['records'] => {
   const records = new Map<string, ArrayRecord>()
   return { list: () => [...records.values()], get: (name) => records.get(name), put: (record) => void records.set(record.name, record), remove: (name) => records.delete(name) }
 }

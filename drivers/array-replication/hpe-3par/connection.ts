@@ -12,7 +12,7 @@ import { isFingerprint, type TlsTrust } from './wsapi/tls.ts'
 const cpgName = z.string().regex(/^[A-Za-z0-9._-]{1,31}$/, 'must be the name of a CPG: up to 31 letters, digits, dots, dashes and underscores')
 const apiUrl = z.string().regex(/^https:\/\/[^/?#@\s]+(\/[^?#@\s]*)?$/, 'must be an https URL like https://192.0.2.10:8080/api/v1')
 
-export const connectionShape = {
+const connectionShape = {
   hpe3par_api_url: apiUrl.meta({ description: 'Address of the array\'s API: https://ARRAY:8080/api/v1, port 443 on newer arrays' }),
   hpe3par_username: z.string().min(1, 'must not be empty').meta({ description: 'User of the API; needs the role edit or super' }),
   hpe3par_password: z.string().min(1, 'must not be empty').meta({ description: 'Its password, or the password encrypted (enc1:...)', secret: true }),

@@ -14,7 +14,7 @@ import type { Vlun, Volume as Raw } from './wsapi/schemas.ts'
 import { listVluns } from './wsapi/vluns.ts'
 import { createVolume, findVolume, growVolume, listVolumes, removeVolume, type NewVolume } from './wsapi/volumes.ts'
 
-export const sizeStep = 256 * MiB
+const sizeStep = 256 * MiB
 export const sizeLimits = { minVolumeSize: 256 * MiB, maxVolumeSize: 16 * TiB, sizeStep, maxNameLength: 31 } as const
 
 const healths: Readonly<Record<number, Health>> = { [health.normal]: 'ok', [health.degraded]: 'degraded', [health.failed]: 'error' }

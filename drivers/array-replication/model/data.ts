@@ -1,5 +1,5 @@
 /** The bytes of a model array: plain files, copied whole. Where a volume's content is depends on what its side of the unit is. */
-import { copyFileSync, existsSync, mkdirSync, openSync, closeSync, ftruncateSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, openSync, closeSync, ftruncateSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ModelState, ModelUnit } from './state.ts'
 
@@ -37,5 +37,3 @@ export const fill = (directory: string, volume: string, from: string): void => {
   mkdirSync(join(directory, 'volumes'), { recursive: true })
   copyFileSync(from, volumeFile(directory, volume))
 }
-
-export const copyExists = (directory: string, copy: string, volume: string): boolean => existsSync(join(copyDirectory(directory, copy), volume))

@@ -8,7 +8,7 @@ import { layer, linkIsUp, newId, peerOf, tick, type Firmware, type ModelState, t
 export const peerUnit = (peer: ModelState | undefined, key: string): ModelUnit | undefined =>
   peer === undefined ? undefined : Object.values(peer.units).find((unit) => unit.key === key)
 
-export const identityOf = (state: ModelState, volume: string): DeviceIdentity | undefined => {
+const identityOf = (state: ModelState, volume: string): DeviceIdentity | undefined => {
   const presentations = state.volumes[volume]?.presentations ?? []
   return presentations.length === 0 ? undefined : { kind: 'lun', luns: presentations.map(({ lun, group }) => ({ lun, initiatorGroup: group })) }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { StorageError } from '../../../core/errors.ts'
 import { GiB } from '../../../core/units.ts'
 import { contentFile } from './data.ts'
-import { known, layer, readState, tick, withFirmware, writeState, type Firmware } from './state.ts'
+import { known, layer, tick, withFirmware, writeState, type Firmware } from './state.ts'
 import { peerUnit, runCycle } from './units.ts'
 
 export interface ModelPair {
@@ -29,9 +29,6 @@ export const createModelPair = (root: string, options: { readonly capacity?: num
 
 export const cutLink = (pair: ModelPair): void => writeFileSync(join(pair.link, 'cut'), '')
 export const restoreLink = (pair: ModelPair): void => rmSync(join(pair.link, 'cut'), { force: true })
-
-/** Syncs of this array end after so many questions for their state. */
-export const setSlowSync = (directory: string, polls: number): void => writeState(directory, { ...readState(directory), slowSync: polls })
 
 const unitOf = ({ own }: Firmware, volume: string) => Object.values(own.units).find(({ members }) => members.some((member) => member.volume === volume))
 

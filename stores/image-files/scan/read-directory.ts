@@ -124,5 +124,3 @@ export const createDirectoryReader = () => {
     },
   }
 }
-
-export type DirectoryReader = ReturnType<typeof createDirectoryReader>

@@ -57,7 +57,6 @@ const sum = (bytes: Uint8Array, signed = false): number => {
 const text = (bytes: Uint8Array, at: number, value: string): void => bytes.set(Buffer.from(value, 'latin1'), at)
 const id = (bytes: Uint8Array, at: number, value: string): void => bytes.set(Buffer.from(value, 'hex'), at)
 
-export const utf16le = (value: string): Uint8Array => new Uint8Array(Buffer.from(value, 'utf16le'))
 const utf16be = (value: string): Uint8Array => new Uint8Array(Buffer.from(value, 'utf16le').swap16())
 
 export const buildFooter = (want: Build): Uint8Array => {

@@ -24,7 +24,7 @@ export interface ArrayCase {
   readonly run: (stage: ArrayStage) => Promise<void>
 }
 
-export const refusesWith = async (kinds: readonly ErrorKind[], work: Promise<unknown>): Promise<StorageError> => {
+const refusesWith = async (kinds: readonly ErrorKind[], work: Promise<unknown>): Promise<StorageError> => {
   try {
     await work
   } catch (error) {
@@ -36,7 +36,7 @@ export const refusesWith = async (kinds: readonly ErrorKind[], work: Promise<unk
 }
 
 /** What a synchronous call would have answered, also of a job; the job is asked for by another process on the way. */
-export const ended = async <T>(stage: ArrayStage, outcome: Outcome<T>): Promise<T> => {
+const ended = async <T>(stage: ArrayStage, outcome: Outcome<T>): Promise<T> => {
   if (outcome.kind === 'done') return outcome.value
   const other = await stage.reopen()
   for (let turn = 0; turn < 200; turn += 1) {

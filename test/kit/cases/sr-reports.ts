@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { Topic } from '../case.ts'
 
 /** Everything that has hurt somebody in a name: quotes, markup, shell, separators, other scripts, line breaks. */
-export const awkwardName = 'Ünï "quoted" \'single\' <a href="x">&amp;</a> $(id) `x` a/b\\c 日本語 🙂\tend\nline'
+const awkwardName = 'Ünï "quoted" \'single\' <a href="x">&amp;</a> $(id) `x` a/b\\c 日本語 🙂\tend\nline'
 
 export const srReports: Topic = {
   topic: 'SR reports',

@@ -11,7 +11,7 @@ import { createMachine, ctxOn, type NewWorld, type SiteName } from './world.ts'
 const volumesPerUnit = 3
 const size = 4096
 
-export const hostsOf = { a: [{ kind: 'iscsi', id: 'iqn.2026-01.test:host-a' }], b: [{ kind: 'iscsi', id: 'iqn.2026-01.test:host-b' }] } as const
+const hostsOf = { a: [{ kind: 'iscsi', id: 'iqn.2026-01.test:host-a' }], b: [{ kind: 'iscsi', id: 'iqn.2026-01.test:host-b' }] } as const
 
 export const modelWorld: NewWorld = async ({ mode }) => {
   const root = mkdtempSync(join(tmpdir(), 'model-'))

@@ -22,7 +22,7 @@ const limit = 200
 const setOf = (group: string, key: string): string => `${prefixes.mark}${digest(22, group, key)}`
 
 /** All marks of all groups. */
-export const marksIn = (sets: readonly MemberSet[]): ReadonlyMap<string, Marks> => {
+const marksIn = (sets: readonly MemberSet[]): ReadonlyMap<string, Marks> => {
   const all = new Map<string, Record<string, string>>()
   for (const { name, comment } of sets) {
     const [group, key, value] = name.startsWith(prefixes.mark) ? (readTag(comment) ?? []) : []

@@ -112,7 +112,7 @@ export const listUnits = async (ctx: ArrayCtx, near: Near): Promise<readonly Rep
 }
 
 /** The members and our copies of them; a longer list of names than a URL should be is all volumes. */
-export const volumesOfGroup = async (ctx: ArrayCtx, near: Near, group: RcGroup): Promise<readonly Raw[]> => {
+const volumesOfGroup = async (ctx: ArrayCtx, near: Near, group: RcGroup): Promise<readonly Raw[]> => {
   const names = group.volumes.map(({ localVolumeName }) => localVolumeName)
   const query = names.length > 40 ? undefined : anyOf(...names.map((name) => equals('name', name)), ...[prefixes.test, prefixes.point].map((prefix) => startsWith('name', `${prefix}${unitDigest(group.name)}`)))
   return listVolumes(near.api, query, ctx.signal)

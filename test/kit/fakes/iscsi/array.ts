@@ -42,7 +42,7 @@ export const portalName = ({ address, port }: ModelPortal): string => `${address
 /** As LIO makes the NAA of a unit serial: 6, its company id 001405, then the hex digits of the serial. */
 export const naaOf = (serial: string): string => `6001405${serial.replaceAll('-', '')}`.slice(0, 32)
 
-export const setSize = (array: ModelArray, serial: string, size: number): void => {
+const setSize = (array: ModelArray, serial: string, size: number): void => {
   const inode = array.disks.root.entries.get(serial) ?? addInode(array.disks, 'block', 0)
   change(inode, { kind: 'truncate', length: size }, 0)
   syncContent(inode)

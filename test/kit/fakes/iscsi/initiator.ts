@@ -46,7 +46,7 @@ export const copyInitiator = (one: ModelInitiator, rebooted: boolean): ModelInit
   }
 }
 
-export const targetOfSession = (array: ModelArray, session: ModelSession): ModelTarget | undefined => array.targets.find(({ iqn }) => iqn === session.target)
+const targetOfSession = (array: ModelArray, session: ModelSession): ModelTarget | undefined => array.targets.find(({ iqn }) => iqn === session.target)
 
 /** What the target shows to a session now. */
 const offered = (array: ModelArray, session: ModelSession): ReadonlyMap<number, string> => targetOfSession(array, session)?.luns ?? new Map()

@@ -1,6 +1,6 @@
 /** The commands of LVM on the model, with the answers and texts of lvm2 2.03.16. Every failure is status 5. */
 import type { RunResult } from '../../../../core/ports.ts'
-import { DiskError, diskInode, readLabel, writeLabel, writeText, zeroBytes, type Disk } from './disks.ts'
+import { DiskError, diskInode, readLabel, writeLabel, writeText, type Disk } from './disks.ts'
 import {
   allocate, chunkSize, commit, extentSize, findGroups, findPvs, freeExtents, newUuid, sizeOf, usedChunks, type FoundGroup, type ModelGroup, type ModelVolume,
 } from './groups.ts'
@@ -376,6 +376,3 @@ export const runLvm = (state: LvmState, argv: readonly string[]): RunResult => {
     throw error
   }
 }
-
-/** A disk made blank by hand. */
-export const wipeDisk = (state: LvmState, disk: Disk): void => zeroBytes(state.root, disk, 0, sizeOf(state.root, disk))
