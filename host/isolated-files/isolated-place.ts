@@ -7,7 +7,7 @@ import { StorageError } from '../../core/errors.ts'
 import type { Files, Isolate, IsolatedPlace, IsolatedPlaceOptions, Log, OpenFile } from '../../core/ports.ts'
 import type { StartWorker, WorkerProcess } from '../run.ts'
 import { traits, type CallName, type Calls } from './calls.ts'
-import { errorFromWire } from './errors.ts'
+import { errorFromWire } from '../error-wire.ts'
 import { createFrameReader, createFrameSender, type SendFrame } from './frames.ts'
 
 export interface IsolationOptions {

@@ -7,7 +7,7 @@ import { StorageError } from '../../core/errors.ts'
 import type { Files, OpenFile, Scanner } from '../../core/ports.ts'
 import { lockBytes, type HeldLocks } from '../lock-file.ts'
 import { traits, type CallName, type Calls } from './calls.ts'
-import { errorToWire } from './errors.ts'
+import { errorToWire } from '../error-wire.ts'
 import { createFrameReader, createFrameSender } from './frames.ts'
 
 interface Served {

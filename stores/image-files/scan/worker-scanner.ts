@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads'
 import { StorageError } from '../../../core/errors.ts'
 import type { Scanner } from '../../../core/ports.ts'
+import { errorFromWire } from '../../../host/error-wire.ts'
 import type { ScanReply, ScanRequest } from './messages.ts'
 import type { ImageRow } from './read-directory.ts'
 
@@ -58,8 +59,8 @@ export const createWorkerScanner = (entry: URL, execArgv: readonly string[] = []
         onReply(reply) {
           if ('done' in reply) end(resolve)
           else if ('failed' in reply) {
-            const { message, ...system } = reply.failed
-            end(() => reject(Object.assign(new Error(message), system)))
+            const { failed } = reply
+            end(() => reject(errorFromWire(failed)))
           } else onReply(reply)
         },
         onDeath: (error) => end(() => reject(new StorageError('driverBug', `The scan worker failed: ${error.message}`, { layer: 'store:image-files', cause: error, remedy: 'Try again; report it when it happens again' }))),

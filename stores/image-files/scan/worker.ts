@@ -1,7 +1,7 @@
 /** Entry of the scan worker thread: it lives as long as its process and keeps what it has read. */
 import { setImmediate as lookUp } from 'node:timers/promises'
 import { parentPort } from 'node:worker_threads'
-import { isSystemError } from '../../../core/errors.ts'
+import { errorToWire } from '../../../host/error-wire.ts'
 import { batchSize, knownFormat } from './direct.ts'
 import type { ScanReply, ScanRequest } from './messages.ts'
 import { createDirectoryReader } from './read-directory.ts'
@@ -23,8 +23,7 @@ const serve = async (request: ScanRequest, answer: (reply: ScanReply) => void): 
     }
     answer({ id, done: true })
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    answer({ id, failed: isSystemError(error) ? { message, code: error.code, syscall: error.syscall ?? '' } : { message } })
+    answer({ id, failed: errorToWire(error) })
   }
 }
 

@@ -1,7 +1,7 @@
-/** Failures on their way through the pipe: what was a StorageError or a system error on one side is one on the other. */
-import { errorFromReport, isSystemError, reportError, StorageError, systemCode, systemMessage, type ErrorReport } from '../../core/errors.ts'
+/** Failures on their way between two processes or threads of ours: what was a StorageError or a system error on one side is one on the other. */
+import { errorFromReport, isSystemError, reportError, StorageError, systemCode, systemMessage, type ErrorReport } from '../core/errors.ts'
 
-type WireError =
+export type WireError =
   | { readonly report: ErrorReport }
   | { readonly system: { readonly code: string; readonly syscall: string; readonly message: string } }
   | { readonly other: string }
@@ -18,5 +18,5 @@ export const errorFromWire = (wire: WireError): Error => {
     const { code, syscall, message } = wire.system
     return Object.assign(new Error(message), { code, syscall })
   }
-  return new StorageError('driverBug', `A file worker failed: ${wire.other}`, { layer: 'host:files', mayHaveChanged: true, remedy: 'Report this with the log lines of the same call id' })
+  return new StorageError('driverBug', `A worker failed: ${wire.other}`, { layer: 'host:files', mayHaveChanged: true, remedy: 'Report this with the log lines of the same call id' })
 }
