@@ -29,7 +29,7 @@ export interface ComposeOptions {
   readonly log: Log
   /** How whole directories are read: a live worker in the daemon, directly in a short process. */
   readonly scanner: Scanner
-  /** Drivers from outside: a folder that holds driver.js, or the name of an npm package. */
+  /** Drivers from outside: a folder that holds driver.js, or the name of an npm package in the state directory or beside this one. */
   readonly externalDrivers?: readonly string[]
   readonly onTrace?: (trace: CallTrace) => void
 }
@@ -70,12 +70,12 @@ const createRegistry = (loaders: ReadonlyMap<string, Loader>): Registry => {
   }
 }
 
-const registryFor = async (external: readonly string[]): Promise<Registry> => {
+const registryFor = async (external: readonly string[], stateDirectory: string): Promise<Registry> => {
   const loaders = new Map<string, Loader>(Object.entries(builtinDrivers))
   if (external.length > 0) {
     const { loadExternalDriver } = await import('./external-drivers.ts')
     for (const source of external) {
-      const driver = await loadExternalDriver(source)
+      const driver = await loadExternalDriver(source, stateDirectory)
       if (loaders.has(driver.type)) {
         throw new StorageError('alreadyExists', `The driver ${source} has the type ${driver.type}, which is taken`, { field: 'drivers', layer: 'engine', remedy: 'Remove one of them from the configuration' })
       }
@@ -89,7 +89,7 @@ export const composeEngine = async (options: ComposeOptions): Promise<Engine> =>
   const { stateDirectory, log } = options
   const runDirectory = join(stateDirectory, 'run')
   mkdirSync(runDirectory, { recursive: true, mode: 0o700 })
-  const drivers = await registryFor(options.externalDrivers ?? [])
+  const drivers = await registryFor(options.externalDrivers ?? [], stateDirectory)
   const boot = bootId()
   let id: string | undefined
   const host: Host = {
