@@ -14,6 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { build, transform, type Metafile, type Plugin } from 'esbuild'
 import { executables, libraries } from './entries.ts'
 import { root } from './outputs.ts'
+import { writeTemplate } from './template.ts'
 
 /** Packages that stay where npm put them: they hold native code that is loaded by its path. */
 const external = ['fs-native-extensions']
@@ -85,8 +86,8 @@ const bundle = async (outdir: string): Promise<Metafile> => {
 }
 
 /** Libraries and their declarations. The declarations say `./x.ts`, which a compiler finds as x.d.ts. */
-const buildLibraries = async (outdir: string): Promise<void> => {
-  await build({
+const buildLibraries = async (outdir: string): Promise<Metafile> => {
+  const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: Object.entries(libraries).map(([name, source]) => ({ in: source, out: name })),
     outdir: join(outdir, 'lib'),
@@ -96,9 +97,11 @@ const buildLibraries = async (outdir: string): Promise<void> => {
     platform: 'node',
     target: 'node20',
     packages: 'external',
+    metafile: true,
     logLevel: 'warning',
   })
   writeFileSync(join(outdir, 'lib', 'package.json'), '{ "type": "module" }\n')
+  return metafile
 }
 
 /** Declarations of the libraries; they import `./x.ts`, which compilers find as x.d.ts. Slow, and only compilers of others need them. */
@@ -206,10 +209,11 @@ const buildAll = async (types: boolean): Promise<void> => {
   mkdirSync(fresh)
   try {
     const metafile = await bundle(fresh)
-    await buildLibraries(fresh)
+    const { inputs } = await buildLibraries(fresh)
+    writeTemplate(join(fresh, 'template'))
     if (types) await buildTypes(fresh)
     writeFileSync(join(fresh, 'package.json'), '{ "type": "commonjs" }\n')
-    writeFileSync(join(fresh, 'meta.json'), JSON.stringify(metafile))
+    writeFileSync(join(fresh, 'meta.json'), JSON.stringify({ ...metafile, inputs: { ...metafile.inputs, ...inputs } }))
     if (existsSync(dist)) renameSync(dist, old)
     renameSync(fresh, dist)
   } finally {
@@ -229,7 +233,7 @@ const isStale = (): boolean => {
   if (!existsSync(meta) || !existsSync(cacheOf(dist))) return true
   const built = statSync(meta).mtimeMs
   const { inputs } = JSON.parse(readFileSync(meta, 'utf8')) as Metafile
-  const sources = [...Object.keys(inputs).filter((input) => !input.startsWith('lazy:')), ...Object.values(executables).map(({ source }) => source), ...Object.values(libraries), 'scripts/build.ts', 'scripts/entries.ts', 'package-lock.json']
+  const sources = [...Object.keys(inputs).filter((input) => !input.startsWith('lazy:')), ...Object.values(executables).map(({ source }) => source), ...Object.values(libraries), 'scripts/build.ts', 'scripts/entries.ts', 'scripts/template.ts', 'package-lock.json']
   return sources.some((source) => (statSync(join(root, source), { throwIfNoEntry: false })?.mtimeMs ?? Infinity) > built)
 }
 

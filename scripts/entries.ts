@@ -22,4 +22,6 @@ export const executables: Readonly<Record<string, Entry>> = {
 export const libraries: Readonly<Record<string, string>> = {
   index: 'index.ts',
   driver: 'driver.ts',
+  testing: 'testing.ts',
+  'testing-vitest': 'testing-vitest.ts',
 }

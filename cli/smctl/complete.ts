@@ -93,7 +93,11 @@ const candidates = async (before: readonly string[], current: string): Promise<r
   if (current.startsWith('-')) return optionsOf(command)
   if (first === undefined) return [...nouns.map((word) => ({ word })), ...plainCommands]
   if (first === 'completion') return ['bash', 'zsh', 'fish'].map((word) => ({ word }))
-  if (command === undefined) return plain.length === 1 ? commands.filter(({ noun }) => noun === first).map(({ verb, says }) => ({ word: verb, says })) : []
+  if (command === undefined) {
+    if (plain.length !== 1) return []
+    const verbs = commands.filter(({ noun }) => noun === first).map(({ verb, says }) => ({ word: verb, says }))
+    return first === 'driver' ? [...verbs, { word: 'new', says: 'makes a folder with a driver of your own' }] : verbs
+  }
   const name = command.positionals[plain.length - 2] ?? (command.parameters.some(({ kind }) => kind === 'config') ? 'device_config' : undefined)
   return name === undefined ? [] : valuesOf(command, name, plain)
 }

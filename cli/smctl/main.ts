@@ -72,6 +72,10 @@ const extrasFor = (interrupt: Interrupt, exit: (status: number) => void): readon
     name: 'completion', argument: '<shell>', says: 'prints the completion script for bash, zsh or fish',
     run: async ([shell = '']) => writeOut((await import('./completion.ts')).completionScript(shell)),
   },
+  {
+    name: 'new', noun: 'driver', argument: '<type> [folder]', says: 'makes a folder with a driver of your own, complete and tested, to be changed',
+    run: async ([type = '', folder = type]) => writeOut((await import('./new-driver.ts')).newDriver(type, folder)),
+  },
 ]
 
 const usageError = (error: CommanderError, words: readonly string[]): StorageError => {

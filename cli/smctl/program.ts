@@ -25,6 +25,8 @@ export interface Asked {
 /** Commands that are no calls; their code is loaded when they run. */
 export interface Extra {
   readonly name: string
+  /** Beside the calls about it. */
+  readonly noun?: string
   readonly argument?: string
   readonly says: string
   readonly run: (words: readonly string[], options: GlobalOptions) => Promise<void>
@@ -133,9 +135,9 @@ Exit status: 0, or the errno of the error: EPERM 1, EIO 5, EBUSY 16, EEXIST 17, 
     if (!needed.includes(name)) continue
     for (const command of commands.filter((candidate) => candidate.noun === name)) addCall(noun, command, onAsked)
   }
-  for (const { name, argument, says, run } of extras) {
-    const extra = program.command(name).description(says)
-    if (argument !== undefined) extra.argument(argument)
+  for (const { name, noun, argument, says, run } of extras) {
+    const extra = (program.commands.find((command) => command.name() === noun) ?? program).command(name).description(says)
+    if (argument !== undefined) extra.arguments(argument)
     extra.action(async () => run(extra.args, extra.optsWithGlobals<GlobalOptions>()))
   }
   return program

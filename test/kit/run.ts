@@ -77,3 +77,12 @@ export const runCases = async (harness: Harness, options: RunOptions = {}): Prom
   }
   return results
 }
+
+/** `40 passed, 0 failed, 3 skipped (no feature revert: 2; the harness has no reboot: 1)` */
+export const summarize = (results: readonly CaseResult[]): string => {
+  const count = (outcome: Outcome): number => results.filter((result) => result.outcome === outcome).length
+  const reasons = new Map<string, number>()
+  for (const { outcome, why } of results) if (outcome === 'skipped' && why !== undefined) reasons.set(why, (reasons.get(why) ?? 0) + 1)
+  const told = [...reasons].map(([why, times]) => `${why}: ${times}`).join('; ')
+  return `${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped${told === '' ? '' : ` (${told})`}`
+}

@@ -8,7 +8,8 @@ import template from '../../drivers/template/driver.ts'
 import { explore } from './crash/explore.ts'
 import { scenarios } from './crash/scenarios.ts'
 import { runCases } from './run.ts'
-import { secretiveHarness, templateHarness, templatePlace, templateSettings, withSecret } from './template-harness.ts'
+import { secretiveHarness, withSecret } from './secretive-harness.ts'
+import { templateHarness, templatePlace, templateSettings } from './template-harness.ts'
 
 type Change = (sr: Required<Sr>) => Partial<Sr>
 
