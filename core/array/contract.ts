@@ -13,7 +13,7 @@ import type * as z from 'zod'
 import type { ArrayReplication, ReplicationTraits } from './replication.ts'
 import type {
   AccessContext, AccessGroup, ArrayConnection, ArrayCtx, ArrayInfo, ArrayStatus, Capabilities, CopyVolume, CreateVolume,
-  Initiator, IscsiTarget, ItemResult, Job, Outcome, Pool, Presentation, RestorePlan, Snapshot, Volume,
+  Initiator, IscsiTarget, ItemResult, Job, Outcome, Pool, Presentation, RestorePlan, Snapshot, StoragePort, Volume,
 } from './types.ts'
 
 export const arrayContractVersion = 1
@@ -45,7 +45,7 @@ export interface ArrayAccess {
   renameGroup(ctx: ArrayCtx, from: string, to: string): Promise<AccessGroup>
   addToGroup(ctx: ArrayCtx, group: string, initiators: readonly Initiator[]): Promise<AccessGroup>
   removeFromGroup(ctx: ArrayCtx, group: string, initiators: readonly Initiator[]): Promise<AccessGroup>
-  /** All presentations of these volumes. */
+  /** All presentations of these volumes. Here and in the next two a volume is also the part of a snapshot (`Snapshot.members`), which is presented for reading. */
   presentations(ctx: ArrayCtx, volumes: readonly string[]): Promise<readonly Presentation[]>
   /** Additive; answers the volume with all groups it is presented to. */
   present(ctx: ArrayCtx, volume: string, groups: readonly string[]): Promise<Volume>
@@ -99,6 +99,23 @@ export interface ArrayQos {
   set(ctx: ArrayCtx, volume: string, value: string): Promise<void>
 }
 
+/**
+ * Texts of ours on the array, by key: what is true of volumes is kept beside them, and every host that reaches the array sees it. Keys
+ * have up to 100 of `a-z 0-9 . -`. Must work while the peer is dead.
+ */
+export interface ArrayMetadata {
+  /** Bytes of UTF-8 that a value may have: at least 16384. */
+  readonly maxValue: number
+  /** All whose key begins so; the number of array calls does not depend on how many there are. */
+  list(ctx: ArrayCtx, prefix: string): Promise<ReadonlyMap<string, string>>
+  /** Durable when it returns. False when the key is there already: of several hosts that try at once, one gets true. */
+  create(ctx: ArrayCtx, key: string, value: string): Promise<boolean>
+  /** Makes or replaces, whole or not at all. */
+  put(ctx: ArrayCtx, key: string, value: string): Promise<void>
+  /** Gone is done. */
+  remove(ctx: ArrayCtx, key: string): Promise<void>
+}
+
 export interface OpenArray {
   readonly type: string
   /** Live: licence and firmware counted in; a row for every feature, `unsupported` with its reason. */
@@ -109,6 +126,8 @@ export interface OpenArray {
   /** Arrays behind a concentrator; empty without one. */
   storageNames(ctx: ArrayCtx): Promise<readonly string[]>
   pools(ctx: ArrayCtx): Promise<readonly Pool[]>
+  /** Host-facing ports, also those that are down now. */
+  ports(ctx: ArrayCtx): Promise<readonly StoragePort[]>
   /** Volumes and clones, never snapshots; `wwid` mandatory. `filter` names ids; absent: all. */
   list(ctx: ArrayCtx, filter?: readonly string[]): Promise<readonly Volume[]>
   /** undefined only when it is proven absent. By id. */
@@ -132,6 +151,8 @@ export interface OpenArray {
   readonly clones?: ArrayClones
   readonly qos?: ArrayQos
   readonly replication?: ArrayReplication
+  /** Without it an array cannot hold SRs. */
+  readonly metadata?: ArrayMetadata
 }
 
 export interface ArrayDefinition<Schema extends z.ZodObject> extends ArrayDescriptor {

@@ -69,7 +69,7 @@ export interface Snapshot {
   readonly id: string
   readonly name: string
   /** The volumes it holds, and for each the id of its part. One snapshot of many volumes has one id and one time. */
-  readonly members: readonly { readonly volume: string; readonly snapshot: string }[]
+  readonly members: readonly { readonly volume: string; readonly snapshot: string; readonly wwid?: Wwid }[]
   /** By the array's clock. */
   readonly createdMs: number
   readonly consistency: 'crash' | 'quiesced' | 'unknown'
@@ -95,6 +95,19 @@ export interface Presentation {
   readonly lun: number
   readonly mode: 'rw' | 'ro'
   readonly targets: readonly string[]
+}
+
+/** A port of the array that hosts reach its volumes through. */
+export interface StoragePort {
+  /** Of the array, stable. */
+  readonly id: string
+  readonly kind: 'fc' | 'iscsi' | 'nfs'
+  /** WWPN as eight colon-separated pairs in lower case, the iSCSI name of the target, or for nfs an address. */
+  readonly name: string
+  /** Of an iSCSI port: where hosts log in. */
+  readonly address?: string
+  readonly port?: number
+  readonly online: boolean
 }
 
 /** Where initiators of this host log in: `address:port`, with what CHAP needs. Credentials are secrets. */

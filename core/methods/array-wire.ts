@@ -36,7 +36,7 @@ export const VolumeInfo = lazily(() => z.strictObject({
 export const GroupInfo = lazily(() => z.strictObject({ name: z.string(), initiators: z.array(z.strictObject({ kind: z.enum(initiatorKinds), id: z.string(), chap_name: z.string().optional() })) }))
 
 export const SnapshotInfo = lazily(() => z.strictObject({
-  id: z.string(), name: z.string(), created: Time, consistency: z.enum(['crash', 'quiesced', 'unknown']), members: z.array(z.strictObject({ volume: z.string(), snapshot: z.string() })),
+  id: z.string(), name: z.string(), created: Time, consistency: z.enum(['crash', 'quiesced', 'unknown']), members: z.array(z.strictObject({ volume: z.string(), snapshot: z.string(), wwid: z.string().optional() })),
 }))
 
 export const CapabilityInfo = lazily(() => z.record(z.enum(arrayFeatures), z.strictObject({

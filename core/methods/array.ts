@@ -37,11 +37,12 @@ export const arrayMethods = {
     result: () => z.strictObject({ arrays: z.array(z.strictObject({ name: z.string(), type: z.string(), device_config: z.record(z.string(), z.string()) })) }), cli: cli('list', [], ''),
   }),
   'Array.info': method({
-    ...read, doc: 'Reaches an array and tells what it is, how it fares, what it can do now, its pools and, behind a concentrator, the arrays there.', params: () => z.strictObject({ array }),
+    ...read, doc: 'Reaches an array and tells what it is, how it fares, what it can do now, its pools, its ports and, behind a concentrator, the arrays there.', params: () => z.strictObject({ array }),
     result: () => z.strictObject({
       id: z.string(), name: z.string(), vendor: z.string(), model: z.string(), serial: z.string().optional(), version: z.string(), health: z.string(), says: z.string(),
       total_size: Bytes, used_size: Bytes, free_size: Bytes, capabilities: CapabilityInfo(), storage_names: z.array(z.string()),
       pools: z.array(z.strictObject({ id: z.string(), name: z.string(), total_size: Bytes.optional(), free_size: Bytes })),
+      ports: z.array(z.strictObject({ id: z.string(), kind: z.enum(['fc', 'iscsi', 'nfs']), name: z.string(), address: z.string().optional(), port: z.int().optional(), online: z.boolean() })),
     }), cli: cli('info', ['array'], 'left'),
   }),
   'Array.volumes': method({

@@ -32,7 +32,7 @@ const volumeInfo = (volume: Volume): Result<'Array.set_online'> => ({
 const groupInfo = ({ name, initiators }: AccessGroup): Result<'Array.create_group'> =>
   ({ name, initiators: initiators.map(({ kind, id, chapName }) => ({ kind, id, ...(chapName === undefined ? {} : { chap_name: chapName }) })) })
 
-const snapshotInfo = ({ id, name, createdMs, consistency, members }: Snapshot) => ({ id, name, created: iso(createdMs), consistency, members: members.map((one) => ({ ...one })) })
+const snapshotInfo = ({ id, name, createdMs, consistency, members }: Snapshot) => ({ id, name, created: iso(createdMs), consistency, members: members.map(({ volume, snapshot, wwid }) => ({ volume, snapshot, ...(wwid === undefined ? {} : { wwid }) })) })
 
 const outcome = <T, W>(result: Outcome<T>, show: (value: T) => W): { job?: string; changed: boolean; value?: W; warnings: string[] } =>
   result.kind === 'started' ? { job: result.job, changed: true, warnings: [] } : { changed: result.changed, value: show(result.value), warnings: [...result.warnings] }
@@ -74,12 +74,13 @@ const list: Handler<'Array.list'> = async (call) => ({
 })
 
 const info: Handler<'Array.info'> = async (call, params) => withArray(call, params.array, async (array, ctx) => {
-  const [facts, capabilities, storageNames, pools] = await Promise.all([array.info(ctx), array.capabilities(ctx), array.storageNames(ctx), array.pools(ctx)])
+  const [facts, capabilities, storageNames, pools, ports] = await Promise.all([array.info(ctx), array.capabilities(ctx), array.storageNames(ctx), array.pools(ctx), array.ports(ctx)])
   return {
     id: facts.id, name: facts.name, vendor: facts.vendor, model: facts.model, version: facts.version, health: facts.health, says: facts.says,
     total_size: facts.totalSize, used_size: facts.usedSize, free_size: facts.freeSize, ...(facts.serial === undefined ? {} : { serial: facts.serial }),
     capabilities, storage_names: [...storageNames],
     pools: pools.map(({ id, name, totalSize, freeSize }) => ({ id, name, free_size: freeSize, ...(totalSize === undefined ? {} : { total_size: totalSize }) })),
+    ports: ports.map((port) => ({ ...port })),
   }
 })
 

@@ -3,7 +3,7 @@ import type { AccessGroup, ArrayCtx, Initiator, ItemResult, Presentation, Volume
 import type { ArrayAccess } from '../../../core/array/contract.ts'
 import { reportError, StorageError, toStorageError } from '../../../core/errors.ts'
 import type { Near } from './near.ts'
-import { exportsOf, groupOf, needVolume, needWhole } from './volumes.ts'
+import { exportsOf, groupOf, needPresentable, presentedVolume } from './volumes.ts'
 import { unless, isCode } from './wsapi/errors.ts'
 import { addPaths, createHost, findHost, listHosts, listSets, removeHost, removePaths, renameHost, type NamedHost, type Paths } from './wsapi/hosts.ts'
 import { layer } from './wsapi/layer.ts'
@@ -135,7 +135,7 @@ export const accessOf = (near: Near): ArrayAccess => ({
     const byName = new Map(hosts.map((host) => [host.name, host]))
     const all = [...hosts.map(groupOfHost), ...sets.map(({ name, setmembers }): AccessGroup => ({ name: `set:${name}`, initiators: setmembers.flatMap((member) => { const host = byName.get(member); return host === undefined ? [] : initiatorsOf(host) }) }))]
     if (volume === undefined) return all
-    await needVolume(ctx, near, volume)
+    await needPresentable(ctx, near, volume)
     const to = new Set((await exportsOf(ctx, near, [volume])).map(groupOf))
     return all.filter(({ name }) => to.has(name))
   },
@@ -164,14 +164,14 @@ export const accessOf = (near: Near): ArrayAccess => ({
     return (await exportsOf(ctx, near, volumes)).map((vlun) => presentationOf(vlun, true))
   },
   async present(ctx, volume, groups): Promise<Volume> {
-    await needVolume(ctx, near, volume)
+    await needPresentable(ctx, near, volume)
     const there = new Set((await exportsOf(ctx, near, [volume])).map(groupOf))
     for (const group of groups) if (!there.has(group)) await exportTo(ctx, near, volume, group)
-    return needWhole(ctx, near, volume)
+    return presentedVolume(ctx, near, volume)
   },
   async unpresent(ctx, volume, groups): Promise<Volume> {
-    await needVolume(ctx, near, volume)
+    await needPresentable(ctx, near, volume)
     for (const vlun of await exportsOf(ctx, near, [volume])) if (groups.includes(groupOf(vlun))) await endExport(ctx, near, vlun)
-    return needWhole(ctx, near, volume)
+    return presentedVolume(ctx, near, volume)
   },
 })

@@ -8,7 +8,9 @@ import { licensed, liveCapabilities } from './capabilities.ts'
 import { clonesSection } from './clones.ts'
 import type { Settings } from './connection.ts'
 import { readJob } from './jobs.ts'
+import { metadataSection } from './metadata.ts'
 import { createNear, type Near } from './near.ts'
+import { portsOf } from './ports.ts'
 import { listRules, putIntoQosSet } from './qos.ts'
 import { arrayId } from './replication/read.ts'
 import { replicationSection } from './replication/section.ts'
@@ -51,6 +53,7 @@ const sections = (near: Near): OpenArray => ({
   status: async (ctx) => statusOf(await readSystem(near.api, ctx.signal)),
   storageNames: async () => [],
   pools: async (ctx) => poolsOf(ctx, near),
+  ports: async (ctx) => portsOf(ctx, near),
   list: async (ctx, filter) => listAll(ctx, near, filter),
   volume: async (ctx, id) => readVolume(ctx, near, id),
   updateVolumes: async (ctx, ids) => listAll(ctx, near, ids),
@@ -75,6 +78,7 @@ const sections = (near: Near): OpenArray => ({
     },
   },
   replication: replicationSection(near),
+  metadata: metadataSection(near),
 })
 
 /** Connects and looks: credentials, release, the CPG. Changes nothing; a failure leaves no session behind. */

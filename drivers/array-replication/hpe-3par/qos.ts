@@ -36,8 +36,9 @@ const qosSets = async (ctx: ArrayCtx, near: Near): Promise<readonly MemberSet[]>
 
 /** Looks once, and answers for any volume. */
 export const findQosOf = async (ctx: ArrayCtx, near: Near): Promise<(volume: string) => string | undefined> => {
+  if (!licensed(near.system, 'qos', ctx.clock.now())) return () => undefined
   const sets = await qosSets(ctx, near)
-  return (volume) => sets.find(({ setmembers }) => setmembers.includes(volume))?.name
+  return (volume) => sets.find(({ setmembers }) => setmembers.includes(volume))?.name ?? none
 }
 
 /** Steps: 1. into the new set; 2. out of the others. In between both rules hold, and the stricter one counts; a repeat ends it. */

@@ -1,6 +1,7 @@
 /** Snapshots are virtual copies. One of many volumes is taken through a volume set that lives for that one request; its parts know each other by their comments. */
 import type { ArraySnapshots } from '../../../core/array/contract.ts'
 import type { ArrayCtx, Outcome, RestorePlan, Snapshot } from '../../../core/array/types.ts'
+import { parseWwid } from '../../../core/array/wwid.ts'
 import { StorageError } from '../../../core/errors.ts'
 import { jobId } from './jobs.ts'
 import type { Near } from './near.ts'
@@ -51,7 +52,10 @@ const snapshotsOf = (raws: readonly Raw[]): readonly Snapshot[] => {
   }
   return [...groups].map(([id, parts]) => ({
     id, name: parts[0] === undefined ? id : sharedOf(parts[0])?.name ?? id, consistency: 'crash', createdMs: Math.min(...parts.map(({ creationTimeSec }) => creationTimeSec ?? 0)) * 1000,
-    members: parts.flatMap((raw) => (raw.copyOf === undefined ? [] : [{ volume: raw.copyOf, snapshot: raw.name }])),
+    members: parts.flatMap((raw) => {
+      const wwid = parseWwid(raw.wwn)
+      return raw.copyOf === undefined ? [] : [{ volume: raw.copyOf, snapshot: raw.name, ...(wwid === undefined ? {} : { wwid }) }]
+    }),
   }))
 }
 

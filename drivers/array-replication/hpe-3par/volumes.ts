@@ -55,6 +55,18 @@ export const needVolume = async (ctx: ArrayCtx, near: Near, name: string): Promi
   return raw
 }
 
+/** A volume, or the part of a snapshot. */
+export const needPresentable = async (ctx: ArrayCtx, near: Near, name: string): Promise<Raw> => {
+  const raw = await findVolume(near.api, name, ctx.signal)
+  if (raw === undefined) throw gone('volume', name)
+  return raw
+}
+
+export const presentedVolume = async (ctx: ArrayCtx, near: Near, name: string): Promise<Volume> => {
+  const [raw, vluns] = await Promise.all([needPresentable(ctx, near, name), exportsOf(ctx, near, [name])])
+  return isSnapshot(raw) ? volumeOf(raw, vluns) : needWhole(ctx, near, name)
+}
+
 /** Templates of the exports of these volumes: one request; a longer list of names than a URL should be is filtered here. */
 export const exportsOf = async (ctx: ArrayCtx, near: Near, names: readonly string[]): Promise<readonly Vlun[]> => {
   if (names.length === 0) return []

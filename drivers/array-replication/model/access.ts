@@ -1,10 +1,10 @@
 /** Access groups and presentations of a model array: a volume has a number of its own in each group (LUN per initiator group). */
 import type { AccessGroup, Initiator, Presentation } from '../../../core/array/types.ts'
 import { StorageError } from '../../../core/errors.ts'
-import { known, layer, type ModelState, type ModelVolume } from './state.ts'
+import { known, layer, presentable, presentables, type ModelState, type ModelVolume } from './state.ts'
 
 export const groupsOf = (state: ModelState, volume?: string): readonly AccessGroup[] => {
-  const names = volume === undefined ? Object.keys(state.groups) : known(state.volumes, volume, 'volume').presentations.map(({ group }) => group)
+  const names = volume === undefined ? Object.keys(state.groups) : presentable(state, volume).presentations.map(({ group }) => group)
   return names.sort().map((name) => ({ name, initiators: state.groups[name] ?? [] }))
 }
 
@@ -15,13 +15,13 @@ export const sameInitiators = (a: readonly Initiator[], b: readonly Initiator[])
 
 /** The lowest number that the group does not use. */
 const freeLun = (state: ModelState, group: string): number => {
-  const used = new Set(Object.values(state.volumes).flatMap(({ presentations }) => presentations.filter((one) => one.group === group).map(({ lun }) => lun)))
+  const used = new Set(presentables(state).flatMap(([, { presentations }]) => presentations.filter((one) => one.group === group).map(({ lun }) => lun)))
   let lun = 1
   while (used.has(lun)) lun += 1
   return lun
 }
 
-export const presentTo = (state: ModelState, volume: ModelVolume, group: string): void => {
+export const presentTo = (state: ModelState, volume: Pick<ModelVolume, 'presentations'>, group: string): void => {
   known(state.groups, group, 'access group')
   if (volume.presentations.some((one) => one.group === group)) return
   volume.presentations.push({ group, lun: freeLun(state, group) })
@@ -40,9 +40,9 @@ export const groupFor = (state: ModelState, initiators: readonly Initiator[]): s
 }
 
 export const presentationsOf = (state: ModelState, volumes: readonly string[]): readonly Presentation[] =>
-  volumes.flatMap((volume) => known(state.volumes, volume, 'volume').presentations.map(({ group, lun }) => ({ volume, group, lun, mode: 'rw' as const, targets: [] })))
+  volumes.flatMap((volume) => presentable(state, volume).presentations.map(({ group, lun }) => ({ volume, group, lun, mode: volume.includes('/') ? 'ro' as const : 'rw' as const, targets: [] })))
 
 export const refuseUsed = (state: ModelState, name: string): void => {
-  const users = Object.entries(state.volumes).filter(([, { presentations }]) => presentations.some(({ group }) => group === name)).map(([id]) => id)
+  const users = presentables(state).filter(([, { presentations }]) => presentations.some(({ group }) => group === name)).map(([id]) => id)
   if (users.length > 0) throw new StorageError('stillPresented', `Access group ${name} has volumes presented to it: ${users.join(', ')}`, { layer, field: 'group', remedy: 'Unpresent them first' })
 }

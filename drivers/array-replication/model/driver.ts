@@ -10,8 +10,9 @@ import { reportError, StorageError, toStorageError } from '../../../core/errors.
 import { GiB } from '../../../core/units.ts'
 import { groupsOf, presentationsOf, presentTo, refuseUsed, sameInitiators } from './access.ts'
 import { modelReplication, modelTraits } from './replication.ts'
-import { known, layer, readState, withFirmware, type ModelState } from './state.ts'
-import { maxSnapshots, modelClones, modelQos, modelSnapshots, modelVolumes } from './volumes.ts'
+import { known, layer, presentable, presentables, readState, withFirmware, type ModelState } from './state.ts'
+import { modelMetadata } from './metadata.ts'
+import { maxSnapshots, modelClones, modelQos, modelSnapshots, modelVolumes, shownById } from './volumes.ts'
 
 const always = { level: 'online', completion: 'sync' } as const
 const never = { level: 'unsupported', completion: 'sync', reason: 'notImplemented' } as const
@@ -31,11 +32,6 @@ const modelAccess = (directory: string): ArrayAccess => {
     }
   })
   const group = (state: ModelState, name: string): AccessGroup => ({ name, initiators: known(state.groups, name, 'access group') })
-  const volume = async (ctx: Parameters<ArrayAccess['present']>[0], id: string) => {
-    const found = await modelVolumes(directory).volume(ctx, id)
-    if (found === undefined) throw new StorageError('notFound', `There is no volume ${id}`, { layer, field: 'volume', remedy: 'List the volumes' })
-    return found
-  }
   return {
     groups: async (_ctx, id) => on((state) => groupsOf(state, id), 'read'),
     createGroups: async (_ctx, groups) => each(groups.map(({ name }) => name), (state, name) => {
@@ -55,7 +51,7 @@ const modelAccess = (directory: string): ArrayAccess => {
       if (Object.hasOwn(state.groups, to)) throw new StorageError('alreadyExists', `There is an access group ${to}`, { layer, field: 'to', remedy: 'Take another name' })
       delete state.groups[from]
       state.groups[to] = members
-      for (const one of Object.values(state.volumes)) for (const presentation of one.presentations) if (presentation.group === from) presentation.group = to
+      for (const [, one] of presentables(state)) for (const presentation of one.presentations) if (presentation.group === from) presentation.group = to
       return group(state, to)
     }),
     addToGroup: async (_ctx, name, initiators) => on((state) => {
@@ -68,16 +64,16 @@ const modelAccess = (directory: string): ArrayAccess => {
       return group(state, name)
     }),
     presentations: async (_ctx, volumes) => on((state) => presentationsOf(state, volumes), 'read'),
-    present: async (ctx, id, groups) => {
-      on((state) => groups.forEach((name) => presentTo(state, known(state.volumes, id, 'volume'), name)))
-      return volume(ctx, id)
+    present: async (_ctx, id, groups) => {
+      on((state) => groups.forEach((name) => presentTo(state, presentable(state, id), name)))
+      return shownById(directory, id)
     },
-    unpresent: async (ctx, id, groups) => {
+    unpresent: async (_ctx, id, groups) => {
       on((state) => {
-        const one = known(state.volumes, id, 'volume')
+        const one = presentable(state, id)
         one.presentations = one.presentations.filter((presentation) => !groups.includes(presentation.group))
       })
-      return volume(ctx, id)
+      return shownById(directory, id)
     },
   }
 }
@@ -110,6 +106,7 @@ export const modelArray = defineArray({
       clones: modelClones(directory),
       qos: modelQos(directory),
       replication: modelReplication(directory),
+      metadata: modelMetadata(directory),
     }
   },
 })

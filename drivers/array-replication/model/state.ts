@@ -5,7 +5,7 @@
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RecoveryPoint, ReplicationMode, SyncSession, Transfer, UnitRole } from '../../../core/array/replication.ts'
-import type { Initiator } from '../../../core/array/types.ts'
+import type { Initiator, StoragePort } from '../../../core/array/types.ts'
 import { StorageError } from '../../../core/errors.ts'
 
 export const layer = 'array:model'
@@ -25,6 +25,8 @@ export interface ModelSnapshot {
   name: string
   createdMs: number
   volumes: string[]
+  /** By volume; each can be presented by itself. */
+  parts: Record<string, Pick<ModelVolume, 'number' | 'size' | 'presentations'>>
 }
 
 export interface ModelTest {
@@ -72,6 +74,9 @@ export interface ModelState {
   units: Record<string, ModelUnit>
   /** Splits of clones; each ends when it was asked for often enough. */
   jobs: Record<string, { clone: string; polls: number }>
+  ports: StoragePort[]
+  /** Of hosts, by key. */
+  metadata: Record<string, string>
 }
 
 const stateFile = (directory: string): string => join(directory, 'array.json')
@@ -169,6 +174,19 @@ export const known = <T>(table: Readonly<Record<string, T>>, id: string, what: s
   if (found !== undefined) return found
   throw new StorageError('notFound', `There is no ${what} ${JSON.stringify(id.slice(0, 64))} on this array`, { layer, field: what, remedy: 'List them and take one of those ids' })
 }
+
+/** Of the part of a snapshot; it goes by the id of the snapshot and the volume. */
+export const partId = (snapshot: string, volume: string): string => `${snapshot}/${volume}`
+
+/** A volume or the part of a snapshot. */
+export const presentable = (state: ModelState, id: string): Pick<ModelVolume, 'presentations'> => {
+  const [snapshot = '', volume] = id.split('/')
+  return volume === undefined ? known(state.volumes, id, 'volume') : known(known(state.snapshots, snapshot, 'snapshot').parts, volume, 'volume')
+}
+
+/** All that can be presented, by id. */
+export const presentables = (state: ModelState): readonly (readonly [id: string, Pick<ModelVolume, 'presentations'>])[] =>
+  [...Object.entries(state.volumes), ...Object.entries(state.snapshots).flatMap(([snapshot, { parts }]) => Object.entries(parts).map(([volume, part]) => [partId(snapshot, volume), part] as const))]
 
 export const newId = (state: ModelState, kind: string): string => {
   state.next += 1

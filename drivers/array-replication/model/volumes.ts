@@ -5,7 +5,7 @@ import type { Outcome, Snapshot, Volume } from '../../../core/array/types.ts'
 import { asWwid, type Wwid } from '../../../core/array/wwid.ts'
 import { StorageError } from '../../../core/errors.ts'
 import { contentFile, fill, makeBlank, makeCopy, removeCopy, removeVolumeFile, volumeFile } from './data.ts'
-import { known, layer, newId, tick, withFirmware, type Firmware, type ModelState } from './state.ts'
+import { known, layer, newId, partId, tick, withFirmware, type Firmware, type ModelState } from './state.ts'
 import { inCopy } from './units.ts'
 
 export const maxSnapshots = 32
@@ -33,6 +33,20 @@ const shown = ({ own, directory }: Firmware, id: string): Volume => {
   }
 }
 
+/** The part of a snapshot as what it is to a host: a volume that can only be read. */
+const shownPart = (firmware: Firmware, snapshot: string, volume: string): Volume => {
+  const part = known(known(firmware.own.snapshots, snapshot, 'snapshot').parts, volume, 'volume')
+  return {
+    id: partId(snapshot, volume), name: partId(snapshot, volume), wwid: wwidOf(firmware.own, part.number), pool: 'pool', size: part.size, provisioning: 'thin', online: true, writable: false,
+    health: 'ok', says: 'online', parent: volume, presentedTo: part.presentations.map(({ group }) => group),
+  }
+}
+
+export const shownById = (directory: string, id: string): Volume => withFirmware(directory, (firmware) => {
+  const [snapshot = '', volume] = id.split('/')
+  return volume === undefined ? shown(firmware, id) : shownPart(firmware, snapshot, volume)
+}, 'read')
+
 const done = <T>(value: T, changed = true): Outcome<T> => ({ kind: 'done', value, changed, warnings: [] })
 
 const refuse = (kind: 'stillPresented' | 'hasDependents' | 'busy' | 'noSpace' | 'limitExceeded' | 'alreadyExists' | 'wouldLoseData' | 'sizeOutOfRange' | 'restoreNotSafe', message: string, remedy: string): StorageError =>
@@ -40,7 +54,7 @@ const refuse = (kind: 'stillPresented' | 'hasDependents' | 'busy' | 'noSpace' | 
 
 const usedSize = (state: ModelState): number => Object.values(state.volumes).reduce((sum, { size }) => sum + size, 0)
 
-export type ModelVolumes = Pick<OpenArray, 'list' | 'volume' | 'updateVolumes' | 'setOnline' | 'create' | 'resize' | 'remove' | 'pools' | 'info' | 'status' | 'storageNames' | 'job'>
+export type ModelVolumes = Pick<OpenArray, 'list' | 'volume' | 'updateVolumes' | 'setOnline' | 'create' | 'resize' | 'remove' | 'pools' | 'ports' | 'info' | 'status' | 'storageNames' | 'job'>
 
 export const modelVolumes = (directory: string): ModelVolumes => {
   const on = <T>(work: (firmware: Firmware) => T): T => withFirmware(directory, work)
@@ -91,6 +105,7 @@ export const modelVolumes = (directory: string): ModelVolumes => {
       removeVolumeFile(directory, id)
     },
     pools: async () => withFirmware(directory, ({ own }) => [{ id: 'pool', name: 'pool', totalSize: own.capacity, freeSize: own.capacity - usedSize(own) }], 'read'),
+    ports: async () => withFirmware(directory, ({ own }) => own.ports, 'read'),
     info: async () => withFirmware(directory, ({ own }) => ({
       id: own.id, name: own.name, vendor: 'Storage Manager', model: 'model array over plain files', version: '1', health: 'ok' as const, says: 'online',
       totalSize: own.capacity, usedSize: usedSize(own), freeSize: own.capacity - usedSize(own),
@@ -118,8 +133,9 @@ export const modelQos = (directory: string): ArrayQos => ({
   }),
 })
 
-const shownSnapshot = (id: string, snapshot: ModelState['snapshots'][string]): Snapshot => ({
-  id, name: snapshot.name, createdMs: snapshot.createdMs, consistency: 'crash', members: snapshot.volumes.map((volume) => ({ volume, snapshot: `${id}/${volume}` })),
+const shownSnapshot = (state: ModelState, id: string, snapshot: ModelState['snapshots'][string]): Snapshot => ({
+  id, name: snapshot.name, createdMs: snapshot.createdMs, consistency: 'crash',
+  members: snapshot.volumes.map((volume) => ({ volume, snapshot: partId(id, volume), wwid: wwidOf(state, snapshot.parts[volume]?.number ?? 0) })),
 })
 
 export const modelSnapshots = (directory: string): ArraySnapshots => {
@@ -142,12 +158,16 @@ export const modelSnapshots = (directory: string): ArraySnapshots => {
       }
       const id = newId(own, 'snapshot')
       makeCopy(directory, id, volumes.map((volume) => ({ from: contentFile(directory, own, volume), as: volume })))
-      const snapshot = { name: name ?? id, createdMs: tick(own), volumes: [...volumes] }
+      const snapshot = {
+        name: name ?? id, createdMs: tick(own), volumes: [...volumes],
+        // Numbers of their own, beyond those of volumes.
+        parts: Object.fromEntries(volumes.map((volume, index) => [volume, { number: 0x4000_0000 + own.next * 256 + index, size: known(own.volumes, volume, 'volume').size, presentations: [] }])),
+      }
       own.snapshots[id] = snapshot
-      return done(shownSnapshot(id, snapshot))
+      return done(shownSnapshot(own, id, snapshot))
     }),
     current: async (_ctx, volume) => withFirmware(directory, ({ own }) =>
-      Object.entries(own.snapshots).filter(([, { volumes }]) => volume === undefined || volumes.includes(volume)).map(([id, snapshot]) => shownSnapshot(id, snapshot)), 'read'),
+      Object.entries(own.snapshots).filter(([, { volumes }]) => volume === undefined || volumes.includes(volume)).map(([id, snapshot]) => shownSnapshot(own, id, snapshot)), 'read'),
     planRestore: plan,
     async restore(ctx, id, only) {
       const affected = await plan(ctx, id, only)
@@ -158,6 +178,8 @@ export const modelSnapshots = (directory: string): ArraySnapshots => {
           if (only !== undefined && volume !== only) continue
           // Beside it, then in its place: a kill leaves the old or the new content.
           fill(directory, `${volume}.new`, inCopy(directory, id, volume))
+          // It may have grown since.
+          truncateSync(volumeFile(directory, `${volume}.new`), known(own.volumes, volume, 'volume').size)
           renameSync(volumeFile(directory, `${volume}.new`), volumeFile(directory, volume))
         }
         return done(undefined)
@@ -166,6 +188,8 @@ export const modelSnapshots = (directory: string): ArraySnapshots => {
     remove: async (_ctx, id) => {
       withFirmware(directory, ({ own }) => {
         const clones = Object.entries(own.volumes).filter(([, { parent }]) => parent === id).map(([one]) => one)
+        const presented = Object.values(own.snapshots[id]?.parts ?? {}).flatMap(({ presentations }) => presentations.map(({ group }) => group))
+        if (presented.length > 0) throw refuse('busy', `Snapshot ${id} is presented to ${presented.join(', ')}`, 'Unpresent it first')
         if (clones.length > 0) throw refuse('busy', `Snapshot ${id} has clones: ${clones.join(', ')}`, 'Split or remove them first')
         delete own.snapshots[id]
       })
@@ -182,7 +206,8 @@ export const modelClones = (directory: string): ArrayClones => {
     if (usedSize(own) + original.size > own.capacity) throw refuse('noSpace', 'The array is full', 'Free some space there')
     const id = newId(own, 'volume')
     fill(directory, id, source)
-    own.volumes[id] = { ...original, name: name ?? `${original.name}-${id}`, number: own.next, parent, presentations: [] }
+    const size = parent === volume ? original.size : own.snapshots[parent]?.parts[volume]?.size ?? original.size
+    own.volumes[id] = { ...original, size, name: name ?? `${original.name}-${id}`, number: own.next, parent, presentations: [] }
     return done(shown(firmware, id))
   })
   return {

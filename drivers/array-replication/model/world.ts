@@ -21,7 +21,8 @@ export const createModelPair = (root: string, options: { readonly capacity?: num
     if (existsSync(join(pair[own], 'array.json'))) continue
     writeState(pair[own], {
       id: `model-${own}`, name: `model ${own}`, peer: { id: `model-${peer}`, name: `model ${peer}`, directory: pair[peer] }, link: pair.link,
-      clock: 0, next: 0, slowSync: 0, capacity: options.capacity ?? GiB, volumes: {}, groups: {}, snapshots: {}, units: {}, jobs: {},
+      clock: 0, next: 0, slowSync: 0, capacity: options.capacity ?? GiB, volumes: {}, groups: {}, snapshots: {}, units: {}, jobs: {}, metadata: {},
+      ports: [{ id: '0', kind: 'iscsi', name: `iqn.2026-01.org.example:model-${own}`, address: own === 'a' ? '192.0.2.10' : '198.51.100.10', port: 3260, online: true }],
     })
   }
   return pair
