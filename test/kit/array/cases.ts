@@ -224,7 +224,7 @@ export const arrayCases: readonly ArrayCase[] = [
     const [part] = snapshot.members
     assert.ok(part?.wwid !== undefined && part.wwid !== volume.wwid, 'the part has no identity of its own')
     for (let turn = 0; turn < 2; turn += 1) {
-      const shown = await array.access?.present(ctx, part.snapshot, [group])
+      const shown: Volume | undefined = await array.access?.present(ctx, part.snapshot, [group])
       assert.deepEqual([shown?.presentedTo, shown?.wwid, shown?.size], [[group], part.wwid, volume.size])
     }
     assert.deepEqual((await array.access?.presentations(ctx, [part.snapshot]))?.map((one) => [one.volume, one.group]), [[part.snapshot, group]])
