@@ -22,8 +22,8 @@ export type VdiUuid = z.infer<typeof VdiUuid>
 export const isUuid = (text: string): boolean => uuidPattern.test(text) && text !== nilUuid
 
 /** Names of files, volumes and tags were checked against this pattern where they were read; this is where the brand comes on. */
-export const asVdiUuid = (text: string): VdiUuid => VdiUuid.parse(text)
-export const asSrUuid = (text: string): SrUuid => SrUuid.parse(text)
+export const asVdiUuid = (text: string): VdiUuid => (isUuid(text) ? (text as VdiUuid) : VdiUuid.parse(text))
+export const asSrUuid = (text: string): SrUuid => (isUuid(text) ? (text as SrUuid) : SrUuid.parse(text))
 
 /**
  * The uuid of a VDI in a re-identified copy of an SR: made from the copy's uuid and the original VDI's, so that a repeat

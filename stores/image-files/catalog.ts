@@ -7,6 +7,7 @@ import type { Ctx } from '../../core/contract.ts'
 import { reportError, StorageError, toStorageError } from '../../core/errors.ts'
 import type { VdiUuid } from '../../core/ids.ts'
 import type { FileFacts } from '../../core/ports.ts'
+import { mapInSlices } from '../../core/slices.ts'
 import type { ImageSummary } from '../../formats/format.ts'
 import { imageFormat, vdiOfFileName, vdiOfParentNames, type ImagePlace, type Paths } from './place.ts'
 
@@ -81,13 +82,20 @@ const linkProblem = (child: ImageEntry, parent: ImageEntry | undefined): Storage
   return undefined
 }
 
+/** Who is whose child, while the directory has this version. */
+interface Family {
+  version: string
+  readonly parents: Map<VdiUuid, VdiUuid | undefined>
+  readonly children: Map<VdiUuid, Set<VdiUuid>>
+}
+
 export const createCatalog = (place: ImagePlace, paths: Paths): Catalog => {
   const summaries = new Map<VdiUuid, { readonly version: string; readonly entry: ImageEntry }>()
-  let family: { version: string; readonly parents: Map<VdiUuid, VdiUuid | undefined>; readonly children: Map<VdiUuid, Set<VdiUuid>> } | undefined
+  let family: Family | undefined
 
   const directoryVersion = async (): Promise<string | undefined> => (await place.files.stat(paths.images))?.version
 
-  const setParent = (known: NonNullable<typeof family>, vdi: VdiUuid, parent: VdiUuid | undefined | null): void => {
+  const setParent = (known: Family, vdi: VdiUuid, parent: VdiUuid | undefined | null): void => {
     const before = known.parents.get(vdi)
     if (before !== undefined) known.children.get(before)?.delete(vdi)
     if (parent === null) known.parents.delete(vdi)
@@ -129,19 +137,17 @@ export const createCatalog = (place: ImagePlace, paths: Paths): Catalog => {
     const version = await directoryVersion()
     const rows = await place.scanner.images(place.directory, imageFormat.name, ctx.signal)
     const entries = new Map<VdiUuid, ImageEntry>()
-    for (const row of rows) {
+    const fresh: Family = { version: version ?? '', parents: new Map(), children: new Map() }
+    await mapInSlices(rows, 500, (row) => {
       const uuid = vdiOfFileName(row.fileName)
-      if (uuid === undefined) continue
+      if (uuid === undefined) return
       const entry = row.summary !== undefined
         ? entryOf(uuid, row.facts, row.summary as ImageSummary)
         : { uuid, file: row.facts, problem: corrupt(uuid, `The image of VDI ${uuid} cannot be used: ${row.problem?.message ?? 'nobody knows why'}`, row.problem?.remedy ?? `smctl sr verify ${ctx.sr} --vdi-uuid ${uuid}`) }
       entries.set(uuid, entry)
-    }
-    if (version !== undefined) {
-      const fresh = { version, parents: new Map<VdiUuid, VdiUuid | undefined>(), children: new Map<VdiUuid, Set<VdiUuid>>() }
-      for (const entry of entries.values()) setParent(fresh, entry.uuid, entry.parent)
-      family = fresh
-    }
+      setParent(fresh, uuid, entry.parent)
+    })
+    if (version !== undefined) family = fresh
     return entries
   }
 
