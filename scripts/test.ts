@@ -91,6 +91,7 @@ const wanted = suites.filter(({ name }) => asked.length === 0 || asked.includes(
 
 mkdirSync(logs, { recursive: true })
 await installPackages([...new Set(wanted.flatMap(({ tools }) => missingPackages(tools)))])
+await installPackages([...new Set(wanted.flatMap(({ wishes = {} }) => missingPackages(wishes)))])
 
 const outcomes: Outcome[] = []
 for (const suite of wanted) {

@@ -37,9 +37,14 @@ compdef _smctl smctl
 const fish = `# fish completion of smctl: smctl completion fish | source
 function __smctl_complete
     set -l words (commandline -opc) (commandline -ct)
-    smctl __complete $words[2..] 2>/dev/null
+    set -l found (smctl __complete $words[2..] 2>/dev/null)
+    if test (count $found) -gt 0
+        printf '%s\\n' $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
 end
-complete -c smctl -a '(__smctl_complete)'
+complete -c smctl -f -a '(__smctl_complete)'
 `
 
 const scripts: Readonly<Record<string, string>> = { bash, zsh, fish }

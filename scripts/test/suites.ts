@@ -10,6 +10,8 @@ export interface Suite {
   readonly argv: readonly [string, ...string[]]
   /** Tool -> Debian package that has it. */
   readonly tools: Readonly<Record<string, string>>
+  /** The same, for single cases that skip themselves without it. */
+  readonly wishes?: Readonly<Record<string, string>>
   /** How single cases are counted; a suite without counts as one. `{report}` in argv is the file it writes. */
   readonly cases?: 'vitest' | 'lab'
   /** Killed after so long. Minutes; far above what it needs on a slow machine. */
@@ -20,8 +22,8 @@ const node = process.execPath
 const inModules = (...path: readonly string[]): string => join(root, 'node_modules', ...path)
 const tsx = inModules('tsx', 'dist', 'cli.mjs')
 
-const project = (name: string, asks: string, patience: number, tools: Suite['tools'] = {}): Suite => ({
-  name, asks, tools, patience, cases: 'vitest',
+const project = (name: string, asks: string, patience: number, tools: Suite['tools'] = {}, wishes: Suite['tools'] = {}): Suite => ({
+  name, asks, tools, wishes, patience, cases: 'vitest',
   argv: [node, inModules('vitest', 'vitest.mjs'), 'run', '--project', name, '--reporter', 'default', '--reporter', 'json', '--outputFile.json', '{report}'],
 })
 
@@ -36,7 +38,7 @@ const all: readonly Suite[] = [
   project('conformance', 'does each driver keep the contract', 30),
   project('interop', 'do other programs read our images, and we theirs', 30, { '7zz': '7zip', 'qemu-img': 'qemu-utils', vhdiinfo: 'libvhdi-utils' }),
   project('crash', 'does every interrupted change end well', 60),
-  project('e2e', 'do the built executables work', 60),
+  project('e2e', 'do the built executables work', 60, { script: 'bsdutils' }, { zsh: 'zsh', fish: 'fish' }),
   { name: 'tour', asks: 'does the tour of the README work', argv: [node, tsx, 'scripts/tour.ts'], tools: {}, patience: 10 },
   { name: 'lab', asks: 'do the drivers work on real storage', argv: [node, tsx, 'test/lab/main.ts', 'test', '--json-summary', '{report}'], tools: {}, cases: 'lab', patience: 240 },
 ]

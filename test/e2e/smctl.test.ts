@@ -1,6 +1,6 @@
 /** smctl as an administrator types it. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createMachine, type Ended, type Machine, type RunOptions } from './machine.ts'
@@ -192,51 +192,6 @@ describe('with a daemon', () => {
     const lost = smctl(['watch'], { onStart: () => void setTimeout(() => void daemon.stop(), 1500) })
     expect((await lost).status).toBe(5)
     expect((await smctl(['watch'])).status).toBe(5)
-  })
-})
-
-describe('completion', () => {
-  const shells = [['bash', ['-n']], ['zsh', ['-n']], ['fish', ['--no-execute']]] as const
-
-  it.each(shells.filter(([shell]) => ['/bin', '/usr/bin', '/usr/local/bin'].some((path) => existsSync(join(path, shell)))))('scripts are read by %s', async (shell, flags) => {
-    const script = await succeeds(['completion', shell])
-    const { status, stderr } = spawnSync(shell, [...flags], { input: script, encoding: 'utf8' })
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-  })
-
-  it('refuses a shell that it does not know', async () => {
-    expect((await smctl(['completion', 'csh'])).stderr).toContain('bash, zsh, fish')
-  })
-
-  const words = async (...typed: readonly string[]): Promise<readonly string[]> =>
-    (await succeeds(['__complete', ...typed])).split('\n').filter((line) => line !== '').map((line) => line.split('\t')[0] ?? '')
-
-  it('offers nouns, verbs, options, choices, types and dconf keys', async () => {
-    expect(await words('')).toEqual(expect.arrayContaining(['sr', 'vdi', 'task', 'driver', 'host', 'doctor', 'watch']))
-    expect(await words('vdi', 're')).toEqual(['resize', 'revert', 'rename'])
-    expect(await words('vdi', 'create', '--n')).toEqual(['--name'])
-    expect(await words('vdi', 'create', '--provisioning', '')).toEqual(['sparse', 'full'])
-    expect(await words('sr', 'create', 'd')).toEqual(['demo'])
-    expect(await words('sr', 'create', 'demo', '')).toEqual(['location=', 'password=', 'login='])
-    expect(await words('sr', 'create', 'demo', 'location', '=', '/s')).toEqual([])
-    expect(await words('completion', '')).toEqual(['bash', 'zsh', 'fish'])
-    expect(await words('no-such-thing', '')).toEqual([])
-  })
-
-  it('offers the SRs and VDIs that are there, in bash as it is typed', async () => {
-    const sr = (await succeeds(['sr', 'create', 'file', `location=${machine.place()}`, '-q'])).trim()
-    await succeeds(['sr', 'attach', sr])
-    const vdi = (await succeeds(['vdi', 'create', sr, '1M', '-q'])).trim()
-    expect(await words('sr', 'scan', sr.slice(0, 6))).toEqual([sr])
-    expect(await words('vdi', 'delete', sr, '')).toEqual([vdi])
-    const root = join(import.meta.dirname, '../..')
-    const typed = `
-      PATH=${root}/bin:$PATH
-      eval "$(smctl completion bash)"
-      COMP_WORDS=(smctl vdi delete ${sr} ''); COMP_CWORD=4; _smctl; echo "\${COMPREPLY[@]}"
-      COMP_WORDS=(smctl vdi re); COMP_CWORD=2; _smctl; echo "\${COMPREPLY[@]}"`
-    const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', typed], { encoding: 'utf8', env: { PATH: process.env['PATH'], STORAGE_MANAGER_STATE: machine.stateDirectory } })
-    expect({ stdout, stderr }).toEqual({ stdout: `${vdi}\nresize revert rename\n`, stderr: '' })
   })
 })
 
