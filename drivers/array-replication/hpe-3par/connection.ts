@@ -13,9 +13,9 @@ const cpgName = z.string().regex(/^[A-Za-z0-9._-]{1,31}$/, 'must be the name of 
 const apiUrl = z.string().regex(/^https:\/\/[^/?#@\s]+(\/[^?#@\s]*)?$/, 'must be an https URL like https://192.0.2.10:8080/api/v1')
 
 const connectionShape = {
-  hpe3par_api_url: apiUrl.meta({ description: 'Address of the array\'s API: https://ARRAY:8080/api/v1, port 443 on newer arrays' }),
-  hpe3par_username: z.string().min(1, 'must not be empty').meta({ description: 'User of the API; needs the role edit or super' }),
-  hpe3par_password: z.string().min(1, 'must not be empty').meta({ description: 'Its password, or the password encrypted (enc1:...)', secret: true }),
+  hpe3par_api_url: apiUrl.meta({ description: 'Address of the array\'s API: https://ARRAY:8080/api/v1, port 443 on newer arrays', role: 'address' }),
+  hpe3par_username: z.string().min(1, 'must not be empty').meta({ description: 'User of the API; needs the role edit or super', role: 'username' }),
+  hpe3par_password: z.string().min(1, 'must not be empty').meta({ description: 'Its password, or the password encrypted (enc1:...)', secret: true, role: 'password' }),
   hpe3par_cpg: cpgName.meta({ description: 'CPG that volumes are made in' }),
   hpe3par_snapcpg: cpgName.optional().meta({ description: 'CPG that snapshots take their space from (hpe3par_cpg)' }),
   hpe3par_iscsi_ips: z.string().optional().meta({ description: 'iSCSI addresses of the array, separated by commas; needed for hosts that log in by iSCSI' }),

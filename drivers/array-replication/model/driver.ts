@@ -90,8 +90,8 @@ export const modelArray = defineArray({
   replication: modelTraits,
   example: { directory: '/var/lib/model-arrays/a', password: 'secret' },
   connection: z.strictObject({
-    directory: z.string().startsWith('/').describe('Absolute path of the directory of this array'),
-    password: z.string().min(1).optional().meta({ secret: true, description: 'Any text; shows that secrets stay secret' }),
+    directory: z.string().startsWith('/').meta({ description: 'Absolute path of the directory of this array', role: 'address' }),
+    password: z.string().min(1).optional().meta({ secret: true, role: 'password', description: 'Any text; shows that secrets stay secret' }),
   }),
   async connect(_ctx, { directory }) {
     // Says at once when there is none.
