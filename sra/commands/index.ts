@@ -1,8 +1,17 @@
 /** The registry: one file a command, loaded when it is asked for. A command that is not here is answered with code 100. */
-import type { CommandName, RequestOf, ResponseOf } from '../schema/index.ts'
-import type { SraWorld } from '../world.ts'
+import type { AnswerOf, CommandName, RequestOf, ResponseOf } from '../schema/index.ts'
+import type { ArrayWorld, SraWorld } from '../world.ts'
 
 export type Run<C extends CommandName> = (request: RequestOf<C>, world: SraWorld) => Promise<ResponseOf<C>>
+/** Talks to arrays. Throws StorageError when the whole command fails. */
+export type ArrayRun<C extends CommandName> = (request: RequestOf<C>, world: ArrayWorld) => Promise<AnswerOf<C>>
 
-export const commandModules: { readonly [C in CommandName]?: () => Promise<{ readonly run: Run<C> }> } = {
+export const commandModules: { readonly [C in CommandName]?: () => Promise<{ readonly run: Run<C> | ArrayRun<C> }> } = {
+  discoverArrays: async () => import('./discover-arrays.ts'),
+  discoverDevices: async () => import('./discover-devices.ts'),
+  queryReplicationSettings: async () => import('./query-replication-settings.ts'),
+  queryDeviceDetails: async () => import('./query-device-details.ts'),
+  queryRecoveryPoints: async () => import('./query-recovery-points.ts'),
+  syncOnce: async () => import('./sync-once.ts'),
+  querySyncStatus: async () => import('./query-sync-status.ts'),
 }
