@@ -9,10 +9,8 @@ import type { ArrayRecords } from '../core/array/ports.ts'
 import type { ArrayConnection } from '../core/array/types.ts'
 import { secretKeys } from '../core/define-driver.ts'
 import { StorageError } from '../core/errors.ts'
+import { parameterIds } from './connection-parameters.ts'
 import type { Connections } from './schema/index.ts'
-
-/** Ids of the connection parameters, as queryConnectionParameters publishes them. */
-export const parameterIds = { connection: 'array', address: 'address', settings: 'settings', filter: 'deviceNamePrefix' } as const
 
 type Entered = Connections[number]
 

@@ -7,6 +7,11 @@ export type Run<C extends CommandName> = (request: RequestOf<C>, world: SraWorld
 export type ArrayRun<C extends CommandName> = (request: RequestOf<C>, world: ArrayWorld) => Promise<AnswerOf<C>>
 
 export const commandModules: { readonly [C in CommandName]?: () => Promise<{ readonly run: Run<C> | ArrayRun<C> }> } = {
+  queryInfo: async () => import('./query-info.ts'),
+  queryStrings: async () => import('./query-strings.ts'),
+  queryErrorDefinitions: async () => import('./query-error-definitions.ts'),
+  queryCapabilities: async () => import('./query-capabilities.ts'),
+  queryConnectionParameters: async () => import('./query-connection-parameters.ts'),
   discoverArrays: async () => import('./discover-arrays.ts'),
   discoverDevices: async () => import('./discover-devices.ts'),
   queryReplicationSettings: async () => import('./query-replication-settings.ts'),
