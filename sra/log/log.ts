@@ -37,7 +37,7 @@ export interface LogSink {
 export const shown = (name: string): string => (/^[^\s"\\\p{C}]+$/u.test(name) ? name : JSON.stringify(name).replace(/[\p{Cf}\u2028\u2029]/gu, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`))
 
 /** Short ones would blot out half the log and hide nothing: they stand in everyday words. */
-const worthHiding = (secret: string): boolean => secret.length >= 4
+export const worthHiding = (secret: string): boolean => secret.length >= 4
 
 export const createLog = (sink: LogSink, id: string): SraLog => {
   let last = 0
