@@ -6,6 +6,7 @@ import type { Clock, Host } from '../core/ports.ts'
 import { hideInError } from '../core/secrets.ts'
 import type { Adapter } from './adapter.ts'
 import { commandModules } from './commands/index.ts'
+import { isSupported } from './commands/supported.ts'
 import { createLog, enginesLog, shown, worthHiding, type SraLog } from './log/log.ts'
 import { redacted } from './log/request.ts'
 import { errorMessage, unknownCommand } from './messages.ts'
@@ -15,7 +16,6 @@ import type { AnyRequest, CommandName, ResponseOf } from './schema/index.ts'
 import type { ArrayWorld } from './world.ts'
 
 export interface Setting {
-  readonly arrayType: string
   readonly adapter: Adapter
   readonly arrays: Arrays
   readonly host: Host
@@ -38,7 +38,7 @@ const secretsOf = (read: RequestRead): readonly string[] =>
   (read.request?.connections ?? []).flatMap(({ username, password }) => [username, password]).filter((secret): secret is string => secret !== undefined && worthHiding(secret))
 
 const run = async (request: AnyRequest, world: ArrayWorld): Promise<ResponseOf<CommandName>> => {
-  const module = await commandModules[request.command]?.()
+  const module = isSupported(request.command, world.adapter) ? await commandModules[request.command]?.() : undefined
   if (module === undefined) return { error: unknownCommand(request.command) }
   // The registry pairs each command with its own module.
   return (module.run as (request: AnyRequest, world: ArrayWorld) => Promise<ResponseOf<CommandName>>)(request, world)
@@ -77,7 +77,7 @@ export const answer = async (read: RequestRead, setting: Setting, outlet: Outlet
   if (request === undefined) response = { error: read.refusal }
   else {
     try {
-      response = await run(request, { adapter: setting.adapter, arrayType: setting.arrayType, arrays: setting.arrays, ctx, log, progress })
+      response = await run(request, { adapter: setting.adapter, arrays: setting.arrays, ctx, log, progress })
     } catch (error) {
       response = failed(error, log, secrets)
     }

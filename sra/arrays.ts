@@ -37,7 +37,7 @@ const reach = async (entered: Connections[number], driver: ArrayDriver, world: A
 }
 
 /** The driver of the adapter's type; notSupported when arrays of it do not replicate. */
-const driverOf = async ({ arrays, arrayType }: ArrayWorld): Promise<{ readonly driver: ArrayDriver; readonly traits: ReplicationTraits }> => {
+const driverOf = async ({ arrays, adapter: { arrayType } }: ArrayWorld): Promise<{ readonly driver: ArrayDriver; readonly traits: ReplicationTraits }> => {
   const driver = await arrays.registry.load(arrayType)
   if (driver.replication !== undefined) return { driver, traits: driver.replication }
   throw new StorageError('notSupported', `Arrays of type ${arrayType} do not replicate`, { field: 'array_type', layer: 'sra', remedy: 'Name a type that does in the settings of the adapter: smctl array types' })

@@ -10,7 +10,7 @@ import { shown } from './log/log.ts'
 import type { RequestOf } from './schema/index.ts'
 import { difference, spelt } from './settings.ts'
 import { success } from './targets.ts'
-import { warning } from './warnings.ts'
+import { engineWarnings, settingsDiffer } from './warnings.ts'
 
 type Parameters = RequestOf<'reverseReplication'>['parameters']
 type Asked = NonNullable<Parameters['devices']>[number]
@@ -47,15 +47,16 @@ export const runDirection = async (here: Here, command: Command, { consistencyGr
   const { groups, devices } = await eachItem(here, command, { groups: consistencyGroups, devices: asked }, 'any', async (item) => {
     const { unit, log } = item
     log.write('verbose', `Settings in force: ${spelt(unit)}`)
-    const { view, changed, warnings } = await call(item)
+    const result = await call(item)
+    const { view, changed } = result
     if (!changed && !roles.includes(view.local.role)) {
       throw refuse('wrongRole', `${shown(item.asked.id)} is ${view.local.role} here: it is not in the state that ${command} ends`, 'Discover the devices again and run the command at the site that fits their roles')
     }
     for (const { volume } of view.local.members) log.write('verbose', `Device ${shown(volume)} is ${view.local.role} now`)
     const differs = difference(view.local, item.asked.replicationSettings)
     return success([
-      ...warnings.map((sentence) => warning(sentence)),
-      ...(differs === undefined ? [] : [warning(differs, 'Correct the replication settings at the array')]),
+      ...engineWarnings(item.asked, result),
+      ...(differs === undefined ? [] : [settingsDiffer(item.asked, differs)]),
     ])
   })
   return { ...(groups === undefined ? {} : { consistencyGroups: groups }), ...(devices === undefined ? {} : { devices }) }

@@ -5,7 +5,7 @@ import { refuse, type Item } from './items.ts'
 import { shown } from './log/log.ts'
 import type { RequestOf } from './schema/index.ts'
 import type { Message } from './schema/shape.ts'
-import { warning } from './warnings.ts'
+import { notPresented } from './warnings.ts'
 
 type Parameters = RequestOf<'failover'>['parameters']
 export type Group = NonNullable<Parameters['targetGroups']>[number]
@@ -25,7 +25,7 @@ export interface Access {
   readonly warnings: readonly Message[]
 }
 
-const nobody = (item: string): Message => warning(`${item} is presented to no host: the request names no initiator that this array can present to`, 'Give the hosts an initiator of a protocol that the array speaks, or present the devices at the array')
+const nobody = (key: string): Message => notPresented({ key }, 'the request names no initiator that this array can present to')
 
 /**
  * SRM names every initiator of a host, of all protocols: those that the array does not speak are left out. invalidArgument when the item
@@ -51,7 +51,7 @@ export const accessOf = (here: Here, groups: Parameters['accessGroups'], { asked
   const stranger = wanted.find(([member]) => !unit.members.some(({ key }) => key === member))
   if (stranger !== undefined) throw refuse('invalidArgument', `The group ${shown(asked.key)} has no device ${shown(stranger[0])}`, 'Discover the devices again')
   const initiators = Object.fromEntries(wanted.map(([member, granted]) => [member, spoken(granted)]))
-  if (Object.values(initiators).every((list) => list.length === 0)) return { warnings: [nobody(shown(asked.key))] }
+  if (Object.values(initiators).every((list) => list.length === 0)) return { warnings: [nobody(asked.key)] }
   const without = unit.members.filter(({ key }) => (initiators[key] ?? []).length === 0)
-  return { initiators, warnings: without.map(({ key }) => nobody(shown(key))) }
+  return { initiators, warnings: without.map(({ key }) => nobody(key)) }
 }

@@ -10,8 +10,6 @@ export interface SraWorld {
 
 /** For the commands that talk to arrays. */
 export interface ArrayWorld extends SraWorld {
-  /** SRM asks an adapter for its capabilities before it has an array: one adapter stands for one type of array. */
-  readonly arrayType: string
   readonly arrays: Arrays
   /** Of this command; its signal ends shortly before SRM's time limit. */
   readonly ctx: ArrayCtx

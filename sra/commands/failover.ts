@@ -12,7 +12,7 @@ import { accessOf, type Access, type Target } from '../presentation.ts'
 import { shownPoint, wantedPoint, type ShownPoint } from '../recovery-points.ts'
 import type { Message } from '../schema/shape.ts'
 import { eachAccessed } from '../targets.ts'
-import { warning } from '../warnings.ts'
+import { engineWarnings, notPresented, other } from '../warnings.ts'
 import type { ArrayRun } from './index.ts'
 
 interface Promoted {
@@ -37,11 +37,11 @@ const promotedView = (view: UnitView, warnings: readonly Message[], presented: b
 }
 
 /** Promoted, and only then something went wrong: it can be written to, by nobody yet. Another run repairs the presentation. */
-const notPresented = async ({ site, unit }: Item<Target>, error: StorageError): Promise<Promoted> => {
+const withoutPresentation = async ({ site, unit, asked }: Item<Target>, error: StorageError): Promise<Promoted> => {
   if (site.ctx.signal.aborted) throw error
   const view = await readView(site, await findUnit(site, { id: unit.id }))
   if (view.local.role !== 'promoted' || view.pending?.op !== 'failover' || view.pending.step !== 'present') throw error
-  return promotedView(view, [warning(`It is writable and could not be presented: ${error.message}`, error.facts.remedy ?? 'Repair what is named, then run the failover again')], false)
+  return promotedView(view, [notPresented(asked, error.message)], false)
 }
 
 const promote = async (access: Access, item: Item<Target>): Promise<Promoted> => {
@@ -49,11 +49,11 @@ const promote = async (access: Access, item: Item<Target>): Promise<Promoted> =>
   const view = await readView(site, unit)
   const lost = unit.role === 'promoted' ? [] : planFailover(view).lost
   try {
-    const { view: after, warnings } = await failover(site, { id: unit.id }, wantOf(view, access, asked))
+    const result = await failover(site, { id: unit.id }, wantOf(view, access, asked))
     const presented = access.initiators !== undefined
-    return promotedView(after, [...[...warnings, ...lost].map((sentence) => warning(sentence)), ...access.warnings], presented)
+    return promotedView(result.view, [...engineWarnings(asked, result), ...lost.map((sentence) => other(sentence)), ...access.warnings], presented)
   } catch (thrown) {
-    return notPresented(item, toStorageError(thrown, 'sra'))
+    return withoutPresentation(item, toStorageError(thrown, 'sra'))
   }
 }
 

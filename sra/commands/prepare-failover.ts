@@ -4,7 +4,7 @@ import { withArray } from '../arrays.ts'
 import { eachItem, refuse } from '../items.ts'
 import { shown } from '../log/log.ts'
 import { success } from '../targets.ts'
-import { warning } from '../warnings.ts'
+import { engineWarnings, noChange, preparedLate } from '../warnings.ts'
 import type { ArrayRun } from './index.ts'
 
 export const run: ArrayRun<'prepareFailover'> = async (request, world) => withArray(request, world, async (here) => {
@@ -13,11 +13,11 @@ export const run: ArrayRun<'prepareFailover'> = async (request, world) => withAr
     if (unit.role === 'target' || unit.role === 'promoted') {
       // It was the source once, and a change of direction has come since: nothing of it can be written to by anybody.
       const { generation, state } = await readView(site, unit)
-      if (unit.role === 'target' && generation.target > 0 && state !== 'needsOperator') return success([warning('The replication direction was reversed already: this side is the target')])
+      if (unit.role === 'target' && generation.target > 0 && state !== 'needsOperator') return success([noChange(asked, 'the direction of replication was reversed since, this side is the target')])
       throw refuse('wrongRole', `${shown(asked.id)} is no source here, it is ${unit.role}`, 'Run it at the site of the source')
     }
-    const { warnings } = await prepareFailover(site, { id: unit.id })
-    return success(warnings.map((sentence) => warning(sentence)))
+    const result = await prepareFailover(site, { id: unit.id })
+    return success(result.changed && result.view.state === 'failedOver' ? [preparedLate(asked)] : engineWarnings(asked, result))
   })
   return { prepareFailoverResults: { ...(groups === undefined ? {} : { consistencyGroups: groups }), ...(devices === undefined ? {} : { sourceDevices: devices }) } }
 })

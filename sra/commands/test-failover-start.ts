@@ -7,7 +7,7 @@ import { withWarnings, type Item } from '../items.ts'
 import { accessOf, type Target } from '../presentation.ts'
 import { shownPoint, wantedPoint } from '../recovery-points.ts'
 import { eachAccessed } from '../targets.ts'
-import { warning } from '../warnings.ts'
+import { other } from '../warnings.ts'
 import type { ArrayRun } from './index.ts'
 
 const groupSnapshot = ({ id, recoveryPoint, members }: TestCopy) =>
@@ -21,7 +21,7 @@ export const run: ArrayRun<'testFailoverStart'> = async (request, world) => with
     const access = accessOf(here, request.parameters.accessGroups, item)
     const { copy, warnings } = await startTest(item.site, { id: item.unit.id }, { initiators: access.initiators ?? {}, ...wantedPoint(item.asked) })
     identities.push(...copy.members.map(({ identity }) => identity))
-    return { copy, more: withWarnings([...warnings.map((sentence) => warning(sentence)), ...access.warnings]) }
+    return { copy, more: withWarnings([...warnings.map((sentence) => other(sentence)), ...access.warnings]) }
   }
   const results = await eachAccessed(here, 'testFailoverStart', request.parameters, start, {
     group: ({ copy, more }) => ({ snapshot: groupSnapshot(copy), ...more }),

@@ -1,5 +1,5 @@
 /** The request in the log, indented, without what must not be seen: by its parsed elements, so no way of writing XML gets around it. */
-import { parameterIds } from '../connections.ts'
+import { parameterIds } from '../connection-parameters.ts'
 import type { XmlElement } from '../tree.ts'
 
 const hidden: ReadonlySet<string> = new Set(['password', 'username'])

@@ -210,7 +210,7 @@ export const turn = async (play: Play, { from, old, promoted }: Moved, operation
   const other = main === 'source' ? 'target' : 'source'
   const names = operation === 'reverse' ? ['prepareReverseReplication', 'reverseReplication'] as const : ['prepareRestoreReplication', 'restoreReplication'] as const
   return [
-    ...(only === 'main' ? [] : [await direct(play, at[other].site, names[0], at[other].ids)]),
+    ...(only === 'main' || !(play.world.driver.replication?.prepares[operation] ?? false) ? [] : [await direct(play, at[other].site, names[0], at[other].ids)]),
     ...(only === 'prepare' ? [] : [await direct(play, at[main].site, names[1], at[main].ids)]),
   ]
 }

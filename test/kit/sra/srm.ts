@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert'
 import { createArrayRegistry } from '../../../core/array/ports.ts'
 import type { OpenArray } from '../../../core/array/contract.ts'
 import { answer } from '../../../sra/answer.ts'
-import { describeAdapter } from '../../../sra/describe.ts'
+import { adapterOf } from '../../../sra/adapter.ts'
 import { readRequest, writeRequest } from '../../../sra/request.ts'
 import { readResponse } from '../../../sra/response.ts'
 import type { AnswerOf, CommandName, RequestOf } from '../../../sra/schema/index.ts'
@@ -46,7 +46,7 @@ export const srmAt = (world: PlayWorld, site: SiteName, { wrap = (array) => arra
         connections: [{ id: 'array', addresses: [{ id: 'address', text: 'here' }], username, password, ...(filter === undefined ? {} : { opaques: [{ id: 'deviceNamePrefix', text: filter }] }) }],
       } as RequestOf<typeof command>)
       const read = await readRequest(xml)
-      const setting = { arrayType: driver.type, adapter: describeAdapter(driver, '0'), arrays, host, clock, signature: 'the adapter 0 of today', runId: `run${(runs += 1)}`, signal }
+      const setting = { adapter: adapterOf(driver, '0'), arrays, host, clock, signature: 'the adapter 0 of today', runId: `run${(runs += 1)}`, signal }
       const response = await answer(read, setting, { line: (text) => log.push(text), progress: (percent) => progress.push(percent) })
       const value = await readResponse(command, response)
       if ('error' in value) assert.fail(`${command} at ${site}: ${JSON.stringify(value.error)}`)
