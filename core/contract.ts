@@ -311,6 +311,11 @@ export interface DriverCalls<Dconf> {
   remove?(ctx: Ctx, dconf: Dconf): Promise<void>
   /** sr_attach: makes the place reachable from this host and verifies that it is this SR. */
   attach(ctx: Ctx, dconf: Dconf): Promise<void>
+  /**
+   * Of a place that one host at a time may hold: takes it from the host that the refusal of `attach` called `from` and that an
+   * operator knows to be dead; `attach` comes next. A place that anybody else holds is refused, and nothing is changed.
+   */
+  takeOver?(ctx: Ctx, dconf: Dconf, from: string): Promise<void>
   /** sr_detach; what is gone already is done. */
   detach(ctx: Ctx, dconf: Dconf): Promise<void>
   /** A handle on an attached SR; verifies identity again. Cheap: each process does it. */

@@ -82,7 +82,7 @@ export const defineDriver = <Schema extends z.ZodObject, const F extends readonl
   definition: Definition<Schema, F>,
 ): Driver => {
   const parse = (raw: DeviceConfig): z.output<Schema> => parseDconf(definition.type, definition.dconf, raw)
-  const { prepare, adopt, reidentify, remove, letGo, ...rest } = definition
+  const { prepare, adopt, reidentify, remove, takeOver, letGo, ...rest } = definition
   return {
     ...rest,
     probe: async (ctx, raw) => definition.probe(ctx, checkPartial(definition.type, definition.dconf, raw)),
@@ -90,6 +90,7 @@ export const defineDriver = <Schema extends z.ZodObject, const F extends readonl
     ...(adopt ? { adopt: async (ctx, raw, want) => adopt(ctx, parse(raw), want) } : {}),
     ...(reidentify ? { reidentify: async (ctx, raw, want) => reidentify(ctx, parse(raw), want) } : {}),
     ...(remove ? { remove: async (ctx, raw) => remove(ctx, parse(raw)) } : {}),
+    ...(takeOver ? { takeOver: async (ctx, raw, from) => takeOver(ctx, parse(raw), from) } : {}),
     ...(letGo ? { letGo: async (ctx, raw, vdi, attachment) => letGo(ctx, parse(raw), vdi, attachment) } : {}),
     attach: async (ctx, raw) => definition.attach(ctx, parse(raw)),
     detach: async (ctx, raw) => definition.detach(ctx, parse(raw)),

@@ -82,9 +82,12 @@ export const srMethods = {
   }),
   'SR.attach': method({
     doc: 'Connects the SR to this host, verifies that it is the one meant, and finishes what a crash left undone.',
-    params: () => z.strictObject({ sr_uuid, ...optionalPlace }),
+    params: () => z.strictObject({
+      sr_uuid, ...optionalPlace,
+      take_over_from: z.string().min(1).max(300).optional().meta({ description: 'The host that holds the SR, as the refusal calls it; only when it is known to be dead: its writes are refused from then on' }),
+    }),
     result: () => z.strictObject({ changed: z.boolean(), recovered: z.array(z.string()).meta({ description: 'What was finished or undone after a crash' }) }),
-    errors: ['notFound'],
+    errors: ['notFound', 'busy', 'notSupported'],
     effect: 'write', repeat: 'no-op', lock: { sr: 'exclusive', guard: 'by-operation' }, deadlineMs: 3 * minutes,
     cli: { noun: 'sr', verb: 'attach', positionals: ['sr_uuid'], examples: [`smctl sr attach ${example}`] },
     xe: { verb: 'sr_attach', args: ['sr_uuid'] },

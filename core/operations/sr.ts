@@ -48,7 +48,7 @@ const asDriverError = (type: string) => (error: unknown): never => {
   throw toStorageError(error, `driver:${type}`)
 }
 
-const needs = <K extends 'prepare' | 'adopt' | 'reidentify' | 'remove'>(driver: Driver, name: K, what: string): NonNullable<Driver[K]> => {
+const needs = <K extends 'prepare' | 'adopt' | 'reidentify' | 'remove' | 'takeOver'>(driver: Driver, name: K, what: string): NonNullable<Driver[K]> => {
   const found = driver[name]
   if (found === undefined) {
     throw new StorageError('notSupported', `SRs of type ${driver.type} cannot be ${what} by the storage manager`, { layer: `driver:${driver.type}` })
@@ -172,6 +172,10 @@ const attach: Handler<'SR.attach'> = async (call, params) => {
   if (place === undefined) throw notAttached(params.sr_uuid, undefined)
   const driver = await call.engine.drivers.load(place.type)
   const ctx = ctxFor(call, params.sr_uuid)
+  // Attached here it is ours already, or was taken from us: then a detach comes first.
+  if (params.take_over_from !== undefined && state !== 'attached') {
+    await needs(driver, 'takeOver', 'taken over from another host')(ctx, place.deviceConfig, params.take_over_from).catch(asDriverError(place.type))
+  }
   const { sr, changed } = await reach(call, ctx, driver, place, state)
   const recovered = await withGuard(call, params.sr_uuid, sr, async () => sr.recover(ctx)).catch(asDriverError(place.type))
   for (const line of recovered.replayed) call.log.warn({ recovered: line }, 'finished what a crash had left')
