@@ -4,9 +4,12 @@ import type { Driver } from '../core/contract.ts'
 /** SR type -> loader of its driver; the code of a driver is loaded when its type is first asked for. */
 export const builtinDrivers: Readonly<Record<string, () => Promise<Driver>>> = {
   ext: async () => (await import('./ext/driver.ts')).default,
+  extoiscsi: async () => (await import('./extoiscsi/driver.ts')).default,
   file: async () => (await import('./file/driver.ts')).default,
   iscsi: async () => (await import('./iscsi/iscsi.driver.ts')).default,
   lvm: async () => (await import('./lvm/lvm.driver.ts')).default,
   lvmthin: async () => (await import('./lvm/lvmthin.driver.ts')).default,
+  lvmoiscsi: async () => (await import('./lvmoiscsi/lvmoiscsi.driver.ts')).default,
+  lvmthinoiscsi: async () => (await import('./lvmoiscsi/lvmthinoiscsi.driver.ts')).default,
   nfs: async () => (await import('./nfs/driver.ts')).default,
 }

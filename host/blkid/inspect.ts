@@ -89,7 +89,16 @@ const occupied = (device: BlockDevice, facts: BlkidFacts, signatures: readonly s
   return { found: 'occupied', by: 'signature', says: `${device.path} holds: ${names.join(', ')}${more.length === 0 ? '' : ` (${more.join(', ')})`}`, facts }
 }
 
-const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0)
+const zeros = Buffer.alloc(64 * 1024)
+
+/** Compared in blocks: a look at each byte of two MiB takes longer than reading them. */
+const isZero = (bytes: Uint8Array): boolean => {
+  for (let at = 0; at < bytes.length; at += zeros.length) {
+    const block = bytes.subarray(at, at + zeros.length)
+    if (zeros.compare(block, 0, block.length, 0, block.length) !== 0) return false
+  }
+  return true
+}
 
 /** Whether the two ends are there, and hold nothing at all. */
 const readEnds = async (ctx: Needs, device: BlockDevice): Promise<'zeros' | 'data' | 'short'> => {

@@ -21,6 +21,8 @@ export interface ScsiDisk {
   readonly state: string
   readonly vendor: string
   readonly model: string
+  /** Unit serial number (VPD page 80h); undefined when it states none. */
+  readonly serial: string | undefined
   /** Devices built on it: `dm-0`, partitions excepted. */
   readonly holders: readonly string[]
 }
@@ -37,6 +39,22 @@ export const attribute = async (files: Files, path: string): Promise<string | un
   }
 }
 
+/** What the kernel last heard of VPD page 80h (SPC-4, 7.8.13): four bytes of header, then the serial number in ASCII. */
+const unitSerial = async (files: Files, directory: string): Promise<string | undefined> => {
+  const path = `${directory}/vpd_pg80`
+  if ((await files.stat(path)) === undefined) return undefined
+  const file = await files.open(path, 'read')
+  try {
+    const serial = Buffer.from(await file.read(0, 256)).subarray(4).toString('latin1').replace(/[^ -~]/g, '').trim()
+    return serial === '' ? undefined : serial
+  } catch (error) {
+    if (isSystemError(error)) return undefined
+    throw error
+  } finally {
+    await file.close()
+  }
+}
+
 /** Peripheral device type 0 (SPC-4, table 139). Controllers and tapes are no disks. */
 const isDisk = async (files: Files, directory: string): Promise<boolean> => (await attribute(files, `${directory}/type`)) === '0'
 
@@ -49,15 +67,15 @@ export const readDisk = async (files: Files, directory: string): Promise<ScsiDis
   const [name] = (await files.list(`${directory}/block`)) ?? []
   if (name === undefined) return 'pending'
   const block = `${directory}/block/${name}`
-  const [size, device, readOnly, wwid, state, vendor, model, holders] = await Promise.all([
+  const [size, device, readOnly, wwid, state, vendor, model, holders, serial] = await Promise.all([
     attribute(files, `${block}/size`), attribute(files, `${block}/dev`), attribute(files, `${block}/ro`), attribute(files, `${directory}/wwid`), attribute(files, `${directory}/state`),
-    attribute(files, `${directory}/vendor`), attribute(files, `${directory}/model`), files.list(`${block}/holders`),
+    attribute(files, `${directory}/vendor`), attribute(files, `${directory}/model`), files.list(`${block}/holders`), unitSerial(files, directory),
   ])
   if (size === undefined || state === undefined) return undefined
   return {
     name, node: `/dev/${name}`, device: device ?? '', directory, lun: Number(directory.slice(directory.lastIndexOf(':') + 1)),
     identity: wwid === undefined ? undefined : lunIdentity(wwid), size: Number(size) * 512, readOnly: readOnly === '1', state,
-    vendor: vendor ?? '', model: model ?? '', holders: holders ?? [],
+    vendor: vendor ?? '', model: model ?? '', serial, holders: holders ?? [],
   }
 }
 

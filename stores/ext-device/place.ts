@@ -16,6 +16,8 @@ export interface ExtPlace {
   readonly device: string
   /** What the caller named it by, for errors: `device_config.device`. */
   readonly field: string
+  /** The device was proven to be the one that is meant, so the SR must be on it; else its name is a hint. */
+  readonly exact?: boolean
 }
 
 export const layer = 'store:ext-device'
@@ -63,7 +65,14 @@ export const findDevice = async (ctx: Ctx, place: ExtPlace): Promise<BlockDevice
   const devices = await devicesWithUuid(ctx, ctx.sr)
   const [device] = devices
   if (device === undefined) throw await notThere(ctx, place)
-  if (devices.length === 1) return device
+  if (devices.length === 1) {
+    if (place.exact === true && (await lookUpDevice(ctx, place.device))?.device !== device.device) {
+      throw new StorageError('identityMismatch', `SR ${ctx.sr} is on ${device.path}, not on ${place.device}`, {
+        layer, field: place.field, remedy: 'Name the one it is on; smctl sr probe shows what is where', details: { sr_uuid: ctx.sr, device: device.path },
+      })
+    }
+    return device
+  }
   throw new StorageError('identityMismatch', `${devices.length} devices carry the file system of SR ${ctx.sr}: ${devices.map(({ path }) => path).join(' and ')}; all but one are copies`, {
     layer, field: place.field, details: { sr_uuid: ctx.sr, devices: devices.length },
     remedy: `Give each copy an identity of its own with smctl sr reidentify, or take it away from this host`,

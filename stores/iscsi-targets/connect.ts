@@ -189,8 +189,11 @@ export const disconnect = async (ctx: Ctx, target: Target, name: string): Promis
 /** A look may take so long; a crash in it keeps the session no longer than that. */
 const lookMs = 10 * 60_000
 
-/** Is logged in while `work` runs: for probes, which leave nothing behind. */
-export const withTarget = async <T>(ctx: Ctx, target: Target, driver: string, work: (connection: Connection) => Promise<T>): Promise<T> => {
+/**
+ * Is logged in while `work` runs: for probes, which leave nothing behind. A session that something was built on meanwhile (udev
+ * activates the volume groups that it finds) cannot be logged out again: that is told to `stays`, and is no failure of the work.
+ */
+export const withTarget = async <T>(ctx: Ctx, target: Target, driver: string, work: (connection: Connection) => Promise<T>, stays?: (error: StorageError) => void): Promise<T> => {
   const name = `look-${crypto.randomUUID()}`
   const user = { driver, iqn: target.iqn, initiator: target.initiator, untilMs: ctx.clock.now() + lookMs }
   const connection = await connect(ctx, target, name, user)
@@ -198,7 +201,11 @@ export const withTarget = async <T>(ctx: Ctx, target: Target, driver: string, wo
     if (connection.opened === 0) await rescan(ctx, connection.sessions)
     return await work(connection)
   } finally {
-    await disconnect(ctx, target, name)
+    await disconnect(ctx, target, name).catch((error: unknown) => {
+      if (!(error instanceof StorageError) || error.kind !== 'busy') throw error
+      ctx.log.warn({ target: target.iqn }, `still logged in after a look: ${error.message}`)
+      stays?.(error)
+    })
   }
 }
 

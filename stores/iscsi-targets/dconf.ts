@@ -1,5 +1,6 @@
 /** The dconf keys that reach a target, shared by the drivers of this family, and what they mean. */
 import * as z from 'zod'
+import type { Tool } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { defaultPort, parsePortal, type Portal } from '../../host/iscsi/portal.ts'
 import type { Chap } from '../../host/iscsi/records.ts'
@@ -70,3 +71,10 @@ export const iscsiTools = [
   { name: 'multipathd', debianPackage: 'multipath-tools', neededFor: 'several paths to a LUN (multipath)' },
   { name: 'multipath', debianPackage: 'multipath-tools', neededFor: 'taking a multipath map away (multipath)' },
 ] as const
+
+/** What a driver needs whose SRs lie on LUNs: the tools of its store, and those of the way there. */
+export const toolsOnLuns = (tools: readonly Tool[]): readonly Tool[] => [
+  ...tools,
+  ...iscsiTools.filter(({ name }) => !tools.some((tool) => tool.name === name)),
+  { name: 'sg_persist', debianPackage: 'sg3-utils', neededFor: 'holding the LUNs for one host (persistent reservations)' },
+]

@@ -57,8 +57,9 @@ export const probeTarget = async (ctx: Ctx, driver: string, partial: DeviceConfi
       for (const { disk } of nameless) tried.push({ step: `LUN ${disk.lun}`, said: `${disk.node} states no identity (VPD page 83) and cannot be used` })
       if (luns.length === 0) tried.push({ step: 'LUNs', said: `The target offers no LUN to ${target.initiator}: map one to it on the array` })
       const found = await look(luns, target)
-      return { candidates: found.candidates, tried: [...tried, ...found.tried] }
-    })
+      tried.push(...found.tried)
+      return { candidates: found.candidates, tried }
+    }, (error) => tried.push({ step: `logout from ${target.iqn}`, said: sayFailure(error) }))
   } catch (error) {
     ctx.signal.throwIfAborted()
     if (error instanceof StorageError && (error.kind === 'toolMissing' || error.kind === 'invalidArgument')) throw error

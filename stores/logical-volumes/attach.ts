@@ -8,7 +8,7 @@ import { mapperPrefix } from '../../host/lvm/names.ts'
 import type { PhysicalVolume, VolumeGroup } from '../../host/lvm/parse.ts'
 import { makeChange } from './change.ts'
 import { sortOut } from './contents.ts'
-import { poolName, vgPlaceOf, type VolumePlace } from './place.ts'
+import { poolName, vgOf, vgPlaceOf, type VolumePlace } from './place.ts'
 import { groupTags, readReport, verifyGroup, type Report } from './report.ts'
 import { findCopy, groupOn, refuseForeignMaps, survey } from './survey.ts'
 
@@ -104,6 +104,9 @@ const dropMaps = async (ctx: Ctx, prefix: string): Promise<void> => {
   }
 }
 
+/** sr_detach when the devices do not answer, or are known to be gone: nothing is asked of them. busy: a volume is still open. */
+export const dropGroup = async (ctx: Ctx): Promise<void> => dropMaps(ctx, mapperPrefix(vgOf(ctx.sr)))
+
 /** LVM cannot help: its devices are gone, fail, hang, or carry something else now. */
 const isOutOfReach = (error: unknown): error is StorageError =>
   error instanceof StorageError && ['placeMissing', 'notFound', 'identityMismatch', 'ioError', 'outcomeUnknown'].includes(error.kind)
@@ -118,6 +121,6 @@ export const detachGroup = async (ctx: Ctx, place: Pick<VolumePlace, 'devices'>)
     await makeChange(ctx, { command: deactivateGroup(at), what: 'deactivate the group', done: inactive }, again)
   } catch (error) {
     if (!isOutOfReach(error)) throw error
-    await dropMaps(ctx, mapperPrefix(at.vg))
+    await dropGroup(ctx)
   }
 }

@@ -21,7 +21,7 @@ export const rawContentType = 'aio'
 const nodesOf = (lun: Lun): readonly string[] => (lun.map === undefined ? lun.paths.map(({ disk }) => disk.node) : [lun.map.node])
 
 /** Names in /dev that stay, best first. */
-const linksOf = (lun: Lun, map: MapDevice | undefined): readonly string[] => {
+export const linksOf = (lun: Lun, map: MapDevice | undefined): readonly string[] => {
   if (map !== undefined) return [`/dev/disk/by-id/dm-uuid-mpath-${map.wwid}`, `/dev/mapper/${map.map}`]
   if (lun.identity.weak) return lun.paths.filter(works).map(({ link }) => link)
   const [, kind, value] = /^(naa|eui)\.(.+)$/.exec(lun.identity.name) ?? []
@@ -49,8 +49,8 @@ const openedBy = async (ctx: Ctx, nodes: readonly string[]): Promise<string | un
   return users.length === 0 ? undefined : `${users.slice(0, 5).map(({ pid, name }) => `process ${pid}${name === undefined ? '' : ` (${name})`}`).join(', ')} has it open`
 }
 
-const inUse = (vdi: VdiUuid, by: string): StorageError =>
-  new StorageError('busy', `VDI ${vdi} is in use on this host: ${by}`, { layer, remedy: 'Let its user close, unmount or deactivate it first', details: { vdi_uuid: vdi } })
+const inUse = (vdi: VdiUuid, lun: Lun, by: string): StorageError =>
+  new StorageError('busy', `${describeLun(lun)}, is in use on this host: ${by}`, { layer, remedy: 'Let its user close, unmount or deactivate it first', details: { vdi_uuid: vdi } })
 
 /** The map to hand out. It comes some time after the disks; `auto` goes on without one when it does not come. */
 const mapFor = async (ctx: Ctx, source: LunSource, lun: Lun): Promise<MapDevice | undefined> => {
@@ -72,11 +72,11 @@ const mapFor = async (ctx: Ctx, source: LunSource, lun: Lun): Promise<MapDevice 
  * again; after a crash the claim stays until the VDI or the SR is detached.
  */
 export const attachLun = async (ctx: Ctx, source: LunSource, lun: Lun, mode: 'ro' | 'rw'): Promise<Attachment> => {
-  const claim: LunClaim = { sr: ctx.sr, driver: source.driver, scsiId: lun.identity.scsiId, number: lun.number, size: lun.size }
+  const claim: LunClaim = { sr: ctx.sr, driver: source.driver, scsiId: lun.identity.scsiId, number: lun.number, size: lun.size, ...(source.carries === undefined ? {} : { carries: source.carries }) }
   const fresh = await claimLun(ctx, lun.vdi, claim)
   try {
     const user = fresh ? await builtOn(ctx, lun) : undefined
-    if (user !== undefined) throw inUse(lun.vdi, user)
+    if (user !== undefined) throw inUse(lun.vdi, lun, user)
     const map = await mapFor(ctx, source, lun)
     const path = await waitForLink(ctx, linksOf(lun, map))
     await proveIdentity(ctx, path, lun.identity)
@@ -133,7 +133,7 @@ export const detachLun = async (ctx: Ctx, source: LunSource, vdi: VdiUuid): Prom
   const lun = (await seeLuns(ctx, source)).luns.find((one) => one.vdi === vdi)
   if (lun !== undefined && claim !== undefined) {
     const user = (await builtOn(ctx, lun)) ?? (await openedBy(ctx, [...lun.paths.map(({ disk }) => disk.node), ...(lun.map === undefined ? [] : [lun.map.node])]))
-    if (user !== undefined) throw inUse(vdi, user)
+    if (user !== undefined) throw inUse(vdi, lun, user)
     if (claim.madeReadOnly === true) await makeWritable(ctx, lun, claim)
     else await flush(ctx, lun)
   }

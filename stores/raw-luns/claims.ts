@@ -17,6 +17,8 @@ const LunClaim = z.strictObject({
   size: z.int(),
   /** Set when we told the kernel to refuse writes, for an attachment that only reads. */
   madeReadOnly: z.boolean().optional(),
+  /** It carries the volume group or the file system of that SR; else it is a VDI of it. */
+  carries: z.boolean().optional(),
 })
 export type LunClaim = z.infer<typeof LunClaim>
 

@@ -18,7 +18,7 @@ const digestOf = (owner: string): bigint => BigInt(`0x${createHash('sha256').upd
 
 export const lockKey = (owner: string, epoch: number): bigint => (mark << 56n) | (BigInt(epoch) << ownerBits) | digestOf(owner)
 
-const isLockKey = (key: bigint): boolean => key >> 56n === mark
+export const isLockKey = (key: bigint): boolean => key >> 56n === mark
 
 export const epochOfKey = (key: bigint): number => (isLockKey(key) ? Number((key >> ownerBits) & BigInt(maxEpoch)) : 0)
 

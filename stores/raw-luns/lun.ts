@@ -58,7 +58,7 @@ export const lunsOf = (target: string, paths: readonly LunPath[], maps: Readonly
 }
 
 /** Odd things about the paths of a LUN, a sentence each. */
-const pathWarnings = (lun: Lun): readonly string[] => {
+export const pathWarnings = (lun: Lun): readonly string[] => {
   const failed = lun.paths.filter((path) => !works(path))
   const sizes = [...new Set(lun.paths.filter(works).map(({ disk }) => disk.size))]
   return [

@@ -43,7 +43,7 @@ const clearDead = async (ctx: Ctx, paths: readonly LunPath[], claims: ReadonlyMa
 }
 
 /** Maps whose paths all have grown to one size. A map never shrinks by itself. */
-const growMaps = async (ctx: Ctx, { luns }: SeenLuns): Promise<boolean> => {
+export const growMaps = async (ctx: Ctx, { luns }: SeenLuns): Promise<boolean> => {
   let grown = false
   for (const { map, paths } of luns) {
     if (map === undefined) continue

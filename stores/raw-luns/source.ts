@@ -6,6 +6,8 @@ import { lunsOf, type Lun, type LunPath } from './lun.ts'
 export interface LunSource {
   /** SR type, for marks and messages. */
   readonly driver: string
+  /** What lies on its LUNs is the SR; else each of them is a VDI. */
+  readonly carries?: boolean
   /** Name of the target; tells LUNs with weak identities apart. */
   readonly target: string
   /** `yes`: a LUN is handed out through its multipath map only; `auto`: through its map when there is one. */

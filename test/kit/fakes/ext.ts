@@ -20,15 +20,19 @@ interface Superblock {
   readonly volume: number
 }
 
-interface Device {
+export interface ExtDevice {
   /** Below /dev. */
   readonly name: string
   readonly numbers: string
+  /** Other names that lead to it, whole. */
+  readonly names?: readonly string[]
+  /** The device itself, when its node is made by somebody else than this model. */
+  readonly inode?: Inode
 }
 
 interface State {
   readonly root: Volume
-  readonly devices: Device[]
+  readonly devices: ExtDevice[]
   readonly volumes: Map<number, Volume>
 }
 
@@ -38,8 +42,8 @@ const superblockLength = 1024
 
 let volumes = 0
 
-const inodeOf = (root: Volume, name: string): Inode => {
-  const inode = root.root.entries.get('dev')?.entries.get(name)
+const inodeOf = ({ root, devices }: Pick<State, 'root' | 'devices'>, name: string): Inode => {
+  const inode = devices.find((device) => device.name === name)?.inode ?? root.root.entries.get('dev')?.entries.get(name)
   if (inode === undefined) throw new Error(`the model has no device ${name}`)
   return inode
 }
@@ -71,12 +75,12 @@ export interface ExtModel extends Backend {
 
 const build = (state: State): ExtModel => {
   const { root, devices } = state
-  const find = (path: string): Device | undefined => devices.find(({ name }) => path === `/dev/${name}`)
-  const need = (argv: readonly string[], path = argv.at(-1) ?? ''): Device => find(path) ?? unknownUse(argv)
-  const superblockOf = (device: Device): Superblock | undefined => readSuperblock(inodeOf(root, device.name))
+  const find = (path: string): ExtDevice | undefined => devices.find(({ name, names }) => path === `/dev/${name}` || names?.includes(path) === true)
+  const need = (argv: readonly string[], path = argv.at(-1) ?? ''): ExtDevice => find(path) ?? unknownUse(argv)
+  const superblockOf = (device: ExtDevice): Superblock | undefined => readSuperblock(inodeOf(state, device.name))
 
-  const row = (device: Device, mounted: readonly Mounted[]): object => ({
-    'name': `/dev/${device.name}`, 'kname': `/dev/${device.name}`, 'path': `/dev/${device.name}`, 'maj:min': device.numbers, 'type': 'disk', 'size': inodeOf(root, device.name).content.length, 'ro': false,
+  const row = (device: ExtDevice, mounted: readonly Mounted[]): object => ({
+    'name': `/dev/${device.name}`, 'kname': `/dev/${device.name}`, 'path': `/dev/${device.name}`, 'maj:min': device.numbers, 'type': 'disk', 'size': inodeOf(state, device.name).content.length, 'ro': false,
     'mountpoints': [mounted.find(({ source }) => source === `/dev/${device.name}`)?.mountPoint ?? null],
   })
 
@@ -104,14 +108,14 @@ const build = (state: State): ExtModel => {
     const volume = createVolume(size)
     placeDirectory(volume, 'lost+found')
     state.volumes.set(volumes, volume)
-    writeSuperblock(inodeOf(root, device.name), { type: 'ext4', uuid, label: argv[argv.indexOf('-L') + 1] ?? '', size, features: (argv[argv.indexOf('-O') + 1] ?? '').split(','), volume: volumes })
+    writeSuperblock(inodeOf(state, device.name), { type: 'ext4', uuid, label: argv[argv.indexOf('-L') + 1] ?? '', size, features: (argv[argv.indexOf('-O') + 1] ?? '').split(','), volume: volumes })
     return says('')
   }
 
-  const changeSuperblock = (argv: readonly string[], device: Device, update: Partial<Superblock>): RunResult => {
+  const changeSuperblock = (argv: readonly string[], device: ExtDevice, update: Partial<Superblock>): RunResult => {
     const superblock = superblockOf(device)
     if (superblock?.type !== 'ext4') return complains(`${argv[0] ?? ''}: Bad magic number in super-block while trying to open /dev/${device.name}`, 1)
-    writeSuperblock(inodeOf(root, device.name), { ...superblock, ...update })
+    writeSuperblock(inodeOf(state, device.name), { ...superblock, ...update })
     return says('')
   }
 
@@ -167,7 +171,7 @@ const build = (state: State): ExtModel => {
       return { volume, device: device.numbers, options: options.includes('ro') ? ['ro'] : ['rw'] }
     },
     inventory: () => devices.map(({ name }) => {
-      const inode = inodeOf(root, name)
+      const inode = inodeOf(state, name)
       const superblock = readSuperblock(inode)
       const blank = [...inode.content.pages.values()].every((page) => Buffer.from(page.buffer, page.byteOffset, page.length).equals(zeroPage))
       return `device ${name}: ${superblock === undefined ? (blank ? 'blank' : 'data') : `${superblock.type} ${superblock.uuid}, ${usedBytes(state.volumes.get(superblock.volume) ?? root)} bytes in use`}`
@@ -175,7 +179,7 @@ const build = (state: State): ExtModel => {
     copy: (volume) => build({ root: volume(root), devices: [...devices], volumes: new Map([...state.volumes].map(([number, original]) => [number, volume(original)])) }),
 
     duplicate(from, to) {
-      const [source, target] = [inodeOf(root, from), inodeOf(root, to)]
+      const [source, target] = [inodeOf(state, from), inodeOf(state, to)]
       change(target, { kind: 'write', position: 0, bytes: readInode(source, 0, source.content.length) }, 0)
       syncContent(target)
       const superblock = readSuperblock(target)
@@ -186,12 +190,12 @@ const build = (state: State): ExtModel => {
       writeSuperblock(target, { ...superblock, volume: volumes })
     },
     scribble(name, position, bytes) {
-      change(inodeOf(root, name), { kind: 'write', position, bytes }, 0)
-      syncContent(inodeOf(root, name))
+      change(inodeOf(state, name), { kind: 'write', position, bytes }, 0)
+      syncContent(inodeOf(state, name))
     },
     grow(name, size) {
-      change(inodeOf(root, name), { kind: 'truncate', length: size }, 0)
-      syncContent(inodeOf(root, name))
+      change(inodeOf(state, name), { kind: 'truncate', length: size }, 0)
+      syncContent(inodeOf(state, name))
     },
     unplug(name) {
       const index = devices.findIndex((device) => device.name === name)
@@ -200,7 +204,7 @@ const build = (state: State): ExtModel => {
       return () => void devices.push(device)
     },
     volumeOf(name) {
-      const superblock = readSuperblock(inodeOf(root, name))
+      const superblock = readSuperblock(inodeOf(state, name))
       const volume = superblock === undefined ? undefined : state.volumes.get(superblock.volume)
       if (volume === undefined) throw new Error(`there is no file system on ${name}`)
       return volume
@@ -208,7 +212,7 @@ const build = (state: State): ExtModel => {
     format(name, type) {
       volumes += 1
       state.volumes.set(volumes, createVolume())
-      writeSuperblock(inodeOf(root, name), { type, uuid: '3e6be9de-8139-11d1-9106-a43f08d823a6', label: 'holiday', size: 0, features: [], volume: volumes })
+      writeSuperblock(inodeOf(state, name), { type, uuid: '3e6be9de-8139-11d1-9106-a43f08d823a6', label: 'holiday', size: 0, features: [], volume: volumes })
     },
   }
 }
@@ -247,3 +251,6 @@ export const createExtModel = (host: ModelHost, sizes: Readonly<Record<string, n
   syncNames(root, directory)
   return build({ root, devices, volumes: new Map() })
 }
+
+/** The same tools on devices that somebody else makes, and keeps in this list; `volumes` are the file systems on them. */
+export const extModelOn = (root: Volume, devices: ExtDevice[], volumes: Map<number, Volume>): ExtModel => build({ root, devices, volumes })

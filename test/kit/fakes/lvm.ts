@@ -1,5 +1,6 @@
 /** A host with disks and LVM, as one tool model: what the harnesses of the LVM drivers and their own tests put into a model world. */
 import { StorageError } from '../../../core/errors.ts'
+import type { RunResult } from '../../../core/ports.ts'
 import type { Machine, ModelHost, ToolModel } from '../model/machine.ts'
 import { createVolume, type Volume } from '../model/volume.ts'
 import { runLvm } from './lvm/commands.ts'
@@ -9,19 +10,23 @@ import { copyState, type LvmState } from './lvm/state.ts'
 
 const states = new WeakMap<ToolModel, LvmState>()
 
+export const lvmToolNames: readonly string[] = ['lvm', ...Object.keys(deviceTools)]
+
+export const runLvmTool = (state: LvmState, argv: readonly string[]): RunResult => {
+  const [tool = '', ...args] = argv
+  if (state.missingTools.has(tool)) {
+    throw new StorageError('toolMissing', `The host tool ${tool} cannot be started: it is not installed or not executable`, { layer: `host:${tool}`, remedy: 'smctl doctor names the missing packages', details: { tool } })
+  }
+  if (tool === 'lvm') return runLvm(state, args)
+  const act = deviceTools[tool]
+  if (act === undefined) throw new Error(`the model does not know ${tool}`)
+  return act(state, args)
+}
+
 const modelOf = (state: LvmState): ToolModel => {
   const model: ToolModel = {
-    tools: ['lvm', ...Object.keys(deviceTools)],
-    run({ argv }) {
-      const [tool, ...args] = argv
-      if (state.missingTools.has(tool)) {
-        throw new StorageError('toolMissing', `The host tool ${tool} cannot be started: it is not installed or not executable`, { layer: `host:${tool}`, remedy: 'smctl doctor names the missing packages', details: { tool } })
-      }
-      if (tool === 'lvm') return runLvm(state, args)
-      const act = deviceTools[tool]
-      if (act === undefined) throw new Error(`the model does not know ${tool}`)
-      return act(state, args)
-    },
+    tools: lvmToolNames,
+    run: ({ argv }) => runLvmTool(state, argv),
     inventory: () => inventoryLines(state),
     copy: (volume, rebooted) => modelOf(copyState(state, volume(state.root), rebooted)),
   }

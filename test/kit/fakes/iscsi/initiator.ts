@@ -121,10 +121,34 @@ const put = (tree: Tree, path: string, values: Readonly<Record<string, string>>)
   for (const [name, value] of Object.entries(values)) tree.set(`${path}/${name}`, value === '' ? '\n' : `${value}\n`)
 }
 
-const minor = (name: string): number => name.slice(2).split('').reduce((sum, letter) => sum * 26 + letter.charCodeAt(0) - 96, 0) * 16 - 16
+export const minor = (name: string): number => name.slice(2).split('').reduce((sum, letter) => sum * 26 + letter.charCodeAt(0) - 96, 0) * 16 - 16
+
+let inodes = 0
+const inodeIds = new WeakMap<Inode, number>()
+const idOf = (inode: Inode): number => {
+  const id = inodeIds.get(inode) ?? (inodes += 1)
+  inodeIds.set(inode, id)
+  return id
+}
+
+/** All that is shown, in short; where it is the same as before nothing is laid anew. */
+const shownBy = (array: ModelArray, initiator: ModelInitiator, nodes: readonly (readonly [string, Inode])[]): string => {
+  const disks = initiator.sessions.flatMap((session) => session.disks.map((disk) => {
+    const serial = serialBehind(array, initiator, disk)
+    return serial === undefined ? 'nothing' : idOf(diskOf(array, serial))
+  }))
+  return JSON.stringify([initiator.sessions, [...initiator.maps], [...initiator.builtOn], disks, nodes.map(([path, inode]) => [path, idOf(inode)])])
+}
+const shown = new WeakMap<object, string>()
 
 /** Lays /sys, /dev and /proc of a host over its root, as they are now. */
 export const show = (array: ModelArray, initiator: ModelInitiator, host: ModelHost): void => {
+  const root = host.space.mounts.get('/')?.root
+  // What other models have made in /dev and /proc of the host shows, too.
+  const nodes = [...(root?.entries.get('dev')?.entries ?? [])].flatMap(([directory, { entries }]) => [...entries].map(([name, node]) => [`/${directory}/${name}`, node] as const))
+  const now = shownBy(array, initiator, nodes)
+  if (shown.get(host.space.mounts) === now) return
+  shown.set(host.space.mounts, now)
   const sys: Tree = new Map([['/class/iscsi_session', 'directory'], ['/block', 'directory']])
   const dev: Tree = new Map([['/disk/by-id', 'directory']])
   const holdersOf = (disk: ModelDisk): readonly string[] => {
@@ -163,7 +187,8 @@ export const show = (array: ModelArray, initiator: ModelInitiator, host: ModelHo
     if (serial === undefined) continue
     for (const link of [`/dm-${map.number}`, `/mapper/${wwid}`, `/disk/by-id/dm-uuid-mpath-${wwid}`, `/disk/by-id/wwn-0x${wwid.slice(1)}`]) dev.set(link, diskOf(array, serial))
   }
+  for (const [path, node] of nodes) dev.set(path, node)
   host.space.mounts.set('/sys', volumeOf(sys))
   host.space.mounts.set('/dev', volumeOf(dev))
-  host.space.mounts.set('/proc', volumeOf(new Map([['/self/mountinfo', '22 1 252:1 / / rw,relatime - ext4 /dev/vda1 rw\n']])))
+  if (root?.entries.get('proc')?.entries.get('self')?.entries.has('mountinfo') !== true) host.space.mounts.set('/proc', volumeOf(new Map([['/self/mountinfo', '22 1 252:1 / / rw,relatime - ext4 /dev/vda1 rw\n']])))
 }

@@ -12,7 +12,7 @@ const minorOf = (state: LvmState, disk: Disk): string => `254:${state.disks.inde
 const plugged = (state: LvmState): readonly Disk[] => state.disks.filter((disk) => disk.pulled === undefined)
 
 /** Volumes whose segments, or whose pool's, are on the disk. */
-const standingOn = (state: LvmState, disk: Disk): readonly ActiveVolume[] =>
+export const standingOn = (state: LvmState, disk: Disk): readonly ActiveVolume[] =>
   findGroups(state.root, plugged(state)).flatMap((found) => {
     const here = [...found.disks.values()].find((pv) => pv.disk === disk)
     if (here === undefined) return []

@@ -17,6 +17,10 @@ export interface Disk {
   held?: boolean
   /** Not there at the moment. */
   pulled?: Inode
+  /** Other names that lead to it; the one made of its serial when absent. */
+  readonly names?: readonly string[]
+  /** The disk itself, when its node is made by somebody else than this model. */
+  readonly inode?: Inode
 }
 
 export class DiskError extends Error {}
@@ -58,7 +62,7 @@ export const addDisk = (volume: Volume, path: string, size: number, serial: stri
 }
 
 export const diskInode = (volume: Volume, disk: Disk): Inode => {
-  const inode = disk.pulled === undefined ? nodeAt(volume, disk.path) : undefined
+  const inode = disk.pulled === undefined ? disk.inode ?? nodeAt(volume, disk.path) : undefined
   if (inode === undefined) throw new DiskError('No such device')
   return inode
 }

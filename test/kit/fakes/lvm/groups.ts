@@ -76,6 +76,7 @@ export const findPvs = (volume: Volume, disks: readonly Disk[]): readonly FoundP
 }
 
 export const sizeOf = (volume: Volume, disk: Disk): number => {
+  if (disk.inode !== undefined) return disk.inode.content.length
   const slash = disk.path.lastIndexOf('/')
   let at = volume.root
   for (const part of disk.path.slice(1, slash).split('/')) at = at.entries.get(part) ?? at

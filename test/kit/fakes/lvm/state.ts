@@ -33,7 +33,7 @@ export const keyOf = (vgUuid: string, lvUuid: string): string => `${vgUuid}/${lv
 export const byIdPath = (disk: Disk): string => `/dev/disk/by-id/virtio-${disk.serial}`
 
 export const findDisk = (state: LvmState, name: string): Disk | undefined =>
-  state.disks.find((disk) => disk.pulled === undefined && (disk.path === name || byIdPath(disk) === name))
+  state.disks.find((disk) => disk.pulled === undefined && (disk.path === name || (disk.names ?? [byIdPath(disk)]).includes(name)))
 
 export const mapperNameOf = ({ vg, name }: Pick<ActiveVolume, 'vg' | 'name'>): string => `${vg.replaceAll('-', '--')}-${name.replaceAll('-', '--')}`
 
