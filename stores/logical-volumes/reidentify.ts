@@ -38,8 +38,21 @@ const refuseInUse = ({ own }: Survey): void => {
 }
 
 /** Whether all devices carry the group that vgimportclone was to make of them. */
-const isImported = ({ own, physical }: Survey, vg: string): boolean =>
+const isImported = ({ own, physical }: Pick<Survey, 'own' | 'physical'>, vg: string): boolean =>
   physical.length === own.length && physical.every((pv) => !pv.missing && pv.group?.name === vg)
+
+/**
+ * With the header of one device LVM has the whole group, and later changes leave the others as they are: a device that was not
+ * reached would carry the original for ever.
+ */
+const refuseHalfImported = async (ctx: Ctx, place: VolumePlace, vg: string): Promise<void> => {
+  const { own, physical } = await survey(ctx, place.devices)
+  if (isImported({ own, physical }, vg)) return
+  const others = [...new Set(physical.flatMap((pv) => pv.group?.name ?? []))].filter((name) => name !== vg)
+  throw new StorageError('ioError', `vgimportclone did not reach every one of ${place.devices.join(', ')}: beside volume group ${vg} they carry ${others.join(', ') || 'devices without one'}`, {
+    layer, field: 'device_config.device', mayHaveChanged: true, remedy: 'Look at the kernel log and at the health of the devices, then repeat the call: it begins anew with what the devices were', details: { vg },
+  })
+}
 
 /** The devices as they are, or, when vgimportclone was interrupted, as they were before it. */
 const surveyCopy = async (ctx: Ctx, place: VolumePlace, original: SrUuid): Promise<Survey> => {
@@ -105,7 +118,7 @@ const stepFor = (ctx: Ctx, found: VdiVolume): Step => {
  * 1. The group of the copy, still under the name of the original, notes that it is a copy and of what; no attach takes it
  *    for the original from here on.                                            [repeat: goes on with 2]
  * 2. Each device keeps its label and header beside them (heads.ts).            [repeat: done again]
- * 3. vgimportclone: new uuids and our name.                                    [inside: all devices get back what they kept; then 2]
+ * 3. vgimportclone: new uuids and our name, on every device.                   [inside: all devices get back what they kept; then 2]
  * 4. What the devices kept is erased.                                          [repeat: the rest is erased]
  * 5. Interrupted reverts that were copied along are finished or undone.
  * 6. Each VDI's volume: the tags that name the original, then the new name.    [repeat: what is renamed is done]
@@ -123,6 +136,7 @@ export const reidentifyGroup = async (ctx: Ctx, place: VolumePlace, original: Sr
     }
     await keepHeads(ctx, seen.own)
     await makeChange(ctx, { command: importClone(place.devices, at.vg), what: `give the group the name ${at.vg}`, done: (report) => report.group.uuid !== group.uuid }, async () => readReport(ctx, at))
+    await refuseHalfImported(ctx, place, at.vg)
   }
   await forgetHeads(ctx, seen.own)
   const read = async (): Promise<Report> => readReport(ctx, at)

@@ -149,6 +149,26 @@ describe.each(types)('a re-identification of a %s SR on several devices', (type)
 })
 
 describe('SR.reidentify', () => {
+  it('does not believe that a group of several devices is done while one of them still carries the old one', async () => {
+    const wanted = await reidentify(await withCopy('lvm'), 'lvm')
+    const world = await withCopy('lvm')
+    const { root } = world.state
+    const last = world.disk(3)
+    let header: ReturnType<typeof readBytes> | undefined
+    const unlucky: LvmWorld = world.process({
+      onStep: (step, _number, now) => {
+        if (!step.target.startsWith('lvm vgimportclone')) return
+        if (now === 'before') header = readBytes(root, last, 4096, 512)
+        else if (header !== undefined) writeBytes(root, last, 4096, header)
+      },
+    })
+    await expect(reidentify(unlucky, 'lvm')).rejects.toMatchObject({ kind: 'ioError', message: expect.stringMatching(/did not reach every one of .*\/dev\/vdd.* carry VG_XenStorage-87b8646b/), facts: { mayHaveChanged: true, remedy: expect.stringMatching(/[Rr]epeat/) } })
+    const fresh = world.process()
+    expect(await reidentify(fresh, 'lvm')).toEqual(wanted)
+    await fresh.call('SR.attach', { sr_uuid: copySr })
+    expect(await bytes(fresh, copySr, copied)).toBe('orig')
+  })
+
   it('refuses devices that carry something else, or nothing', async () => {
     const world = lvmWorld()
     await world.sr({ device: '/dev/vda' })
