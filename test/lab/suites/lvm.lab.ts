@@ -80,6 +80,8 @@ export default suite({
             })
             assert.deepEqual(await again(), { sr_uuid: copySr, vdis: [{ vdi_uuid: copiedVdiUuid(asSrUuid(copySr), asVdiUuid(disk)), original_uuid: disk }] }, what)
             await engine.call('SR.attach', { sr_uuid: copySr, type: 'lvm', device_config: { device: `${c},${d}` } })
+            const carried = (await must(['pvs', '--noheadings', '-o', 'vg_name', c, d])).trim().split(/\s+/)
+            assert.deepEqual(carried, [0, 1].map(() => `VG_XenStorage-${copySr}`), what)
             assert.deepEqual((await engine.call('SR.verify', { sr_uuid: copySr })).findings.filter(({ weight }) => weight !== 'note'), [], what)
             const { path } = await engine.call('VDI.attach', { sr_uuid: copySr, vdi_uuid: copiedVdiUuid(asSrUuid(copySr), asVdiUuid(disk)), mode: 'ro' })
             assert.equal(await must(['dd', `if=${path}`, 'bs=16', 'count=1', 'status=none']), 'o'.repeat(16))
