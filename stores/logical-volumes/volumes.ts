@@ -15,11 +15,21 @@ const layer = 'store:logical-volumes'
 export const noSpace = (needed: number, free: number, what: string): StorageError =>
   new StorageError('noSpace', `${formatSize(needed)} are needed and ${what} has ${formatSize(free)} free`, { layer, remedy: 'Delete VDIs, or add a device', details: { needed, free } })
 
+/** The kernel stops before its metadata is full: it keeps a tenth for itself (drivers/md/dm-thin-metadata.c, __set_metadata_reserve). */
+const metadataStop = 0.85
+
 /** A full pool takes no new volume; said before LVM says it, with figures. Neither does one that is out of order: LVM calls that full, too. */
 export const refuseFullPool = (report: Report): void => {
   const { pool } = sortOut(report)
   const state = pool?.attributes.pool
-  const full = state === 'out of data space' || (pool?.dataUsed ?? 0) >= 1 || (pool?.metadataUsed ?? 0) >= 1
+  const metadataUsed = pool?.metadataUsed ?? 0
+  if (metadataUsed >= 1 || (state === 'metadata is read-only' && metadataUsed >= metadataStop)) {
+    const { name } = report.group
+    throw new StorageError('noSpace', `The metadata of the thin pool is full (${Math.floor(metadataUsed * 100)} %)`, {
+      layer, remedy: `Detach the SR, enlarge it with lvextend --poolmetadatasize +16m ${name}/${poolName}, and attach the SR again; ${name} needs room for it: vgextend, or a larger device and pvresize`,
+    })
+  }
+  const full = state === 'out of data space' || (pool?.dataUsed ?? 0) >= 1
   if (state !== undefined && !full) {
     throw new StorageError('ioError', `The thin pool takes no changes: ${state}`, {
       layer, remedy: 'Look at the kernel log and the health of the devices; then detach the SR and attach it again, which checks the pool',

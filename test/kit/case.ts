@@ -93,6 +93,8 @@ export interface Case {
   readonly reliesOn?: readonly Lack[]
   /** Only for drivers that state a chain limit small enough to be reached. */
   readonly needsChainLimit?: true
+  /** The answer is made before a driver is asked: real storage cannot change it, so only worlds in memory are asked. */
+  readonly decidedBy?: 'engine'
   /** The place is not as it was before, on purpose: no clean-up and no leak check. */
   readonly leavesDamage?: true
   run(stage: Stage): Promise<void>

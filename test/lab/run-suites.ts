@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly jobs: number
   /** Only cases whose name holds this, or one of several texts with bars between them. */
   readonly filter?: string
+  /** Conformance suites leave nothing to lot. */
+  readonly whole?: boolean
   readonly say: (line: string) => void
 }
 
@@ -58,6 +60,11 @@ const saveLogs = async (suite: LabSuite, guests: readonly Guest[], results: read
   return folder
 }
 
+const guestEnvironment = ({ whole = false }: RunOptions): Readonly<Record<string, string>> => {
+  const seed = process.env['LAB_SEED']
+  return { ...(whole || process.env['LAB_KIT'] === 'all' ? { LAB_KIT: 'all' } : {}), ...(seed === undefined ? {} : { LAB_SEED: seed }) }
+}
+
 const runGuestCases = async (suite: LabSuite, guest: Guest, options: RunOptions, onResult: (result: CaseResult) => void): Promise<string | undefined> => {
   const path = await bundleSuite(suite.name, guest.share)
   const log: Buffer[] = []
@@ -69,6 +76,7 @@ const runGuestCases = async (suite: LabSuite, guest: Guest, options: RunOptions,
   let reported = 0
   const { code, timedOut } = await guest.exec([process.execPath, '--enable-source-maps', path, 'cases', ...(options.filter === undefined ? [] : [options.filter])], {
     timeoutMs: suiteCeilingMs,
+    env: guestEnvironment(options),
     discard: true,
     onOutput: (stream, chunk) => {
       if (stream === 'stdout') split(chunk)

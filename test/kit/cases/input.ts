@@ -73,10 +73,11 @@ export const input: Topic = {
     ...groups.map((group): Case => {
       const of = wrongs.filter(({ method, field }) => `${method} ${field}` === group)
       const [method, field] = group.split(' ')
-      return { name: `${method ?? ''} refuses a wrong ${field ?? ''} by name (${of.map(({ what }) => what).join(', ')})`, run: refusedByField(of) }
+      return { name: `${method ?? ''} refuses a wrong ${field ?? ''} by name (${of.map(({ what }) => what).join(', ')})`, decidedBy: 'engine', run: refusedByField(of) }
     }),
     {
       name: 'a call that does not exist is told from one that is not offered',
+      decidedBy: 'engine',
       async run(stage) {
         const error = await rejects('notSupported', stage.main.call('VDI.explode' as MethodName, {} as never))
         assert.match(error.message, /VDI\.explode/)
@@ -84,6 +85,7 @@ export const input: Topic = {
     },
     {
       name: 'an unknown type is answered with the known ones',
+      decidedBy: 'engine',
       async run(stage) {
         const error = await rejects('invalidArgument', stage.main.call('SR.probe', { type: 'nosuchtype', device_config: {} }))
         assert.equal(error.facts.field, 'type')
@@ -92,6 +94,7 @@ export const input: Topic = {
     },
     {
       name: 'a misspelt key of the device_config is named, with the keys there are, and nothing is made',
+      decidedBy: 'engine',
       async run(stage) {
         const before = await stage.world.inventory()
         const misspelt = (config: Record<string, string>): Record<string, string> => ({ ...config, 'no-such-key': 'x' })
@@ -106,6 +109,7 @@ export const input: Topic = {
     },
     {
       name: 'a missing key of the device_config is named, and nothing is made',
+      decidedBy: 'engine',
       async run(stage) {
         const before = await stage.world.inventory()
         for (const method of [...(stage.driver.srOperations.includes('create') ? ['SR.create' as const] : []), 'SR.attach', 'SR.introduce'] as const) {

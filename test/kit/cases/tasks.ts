@@ -26,6 +26,7 @@ export const tasks: Topic = {
   cases: [
     {
       name: 'a call that was called off before it began changes nothing',
+      decidedBy: 'engine',
       needs: ['create'],
       async run(stage) {
         const sr = await stage.sr()
@@ -77,6 +78,7 @@ export const tasks: Topic = {
     },
     {
       name: 'a task gives the answer that the call would have given',
+      decidedBy: 'engine',
       async run(stage) {
         const sr = await stage.sr()
         await sr.disk()
@@ -89,6 +91,7 @@ export const tasks: Topic = {
     },
     {
       name: 'a task tells the error that the call would have told',
+      decidedBy: 'engine',
       async run(stage) {
         const sr = await stage.sr()
         const { task } = await stage.main.call('Task.start', { method: 'VDI.attach', params: { sr_uuid: sr.uuid, vdi_uuid: fresh } })

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import type { Engine } from '../../../core/caller.ts'
 import { StorageError, type ErrorKind } from '../../../core/errors.ts'
+import { cutsFor } from '../fixtures/cuts.ts'
 import { faultyDisk, type FaultyDisk } from '../fixtures/faulty-disk.ts'
 import { judgeStorm, storm } from '../fixtures/image-storm.ts'
 import { loopDevice, type LoopDevice } from '../fixtures/loop.ts'
@@ -380,7 +381,7 @@ export default suite({
       name: 'power cuts in the middle of creates, resizes, snapshots, deletes, and of making and deleting an SR lose nothing that was acknowledged',
       async run(lab) {
         await lab.call('prepare')
-        const { cuts, acknowledged } = await lab.cutAndCheck({ workload: 'work', check: 'check', cuts: 8, between: [0, 4000], atLeast: 3 })
+        const { cuts, acknowledged } = await lab.cutAndCheck({ workload: 'work', check: 'check', cuts: cutsFor(3), between: [0, 4000], atLeast: 3 })
         lab.say(`${cuts} power cuts, ${acknowledged} acknowledged words`)
       },
     },

@@ -1,4 +1,4 @@
-/** The whole conformance kit on the lvm driver and real device-mapper. */
+/** The conformance kit on the lvm driver and real device-mapper. */
 import { MiB } from '../../../core/units.ts'
 import { suite } from '../suite.ts'
 
@@ -9,6 +9,6 @@ export default suite({
   disks: [256 * MiB],
   async cases() {
     const [{ conformanceCases }, { lvmLabHarness }] = await Promise.all([import('../conformance.ts'), import('../fixtures/lvm-stand.ts')])
-    return conformanceCases(lvmLabHarness('lvm'))
+    return conformanceCases(lvmLabHarness('lvm'), { draw: 12 })
   },
 })

@@ -5,7 +5,7 @@ import { MiB } from '../../../core/units.ts'
 import { loopDevice, type LoopDevice } from '../fixtures/loop.ts'
 import { cutCases, cutEntries } from '../fixtures/lvm-cuts.ts'
 import { pitfalls } from '../fixtures/lvm-pitfalls.ts'
-import { lvmStand, sr_uuid, type LvmStand } from '../fixtures/lvm-stand.ts'
+import { lvmStand, sr_uuid, vg, type LvmStand } from '../fixtures/lvm-stand.ts'
 import { fails } from '../fixtures/iscsi-stand.ts'
 import { must, tool, waitFor } from '../fixtures/tool.ts'
 import { suite } from '../suite.ts'
@@ -78,6 +78,37 @@ export default suite({
           await engine.call('VDI.delete', { sr_uuid, vdi_uuid: one })
           assert.equal((await writing).code, 0)
         })
+      }),
+    },
+    {
+      name: 'a pool whose metadata is full is told before and takes no changes; its disks can be read, and the command of the remedy is enough',
+      run: async () => tightPool({}, async ({ engine, withDisk }, loop, [one]) => {
+        const warnings = async (): Promise<string> => (await engine.call('SR.scan', { sr_uuid })).warnings?.join('\n') ?? ''
+        await withDisk(one, async (io) => io.write(0, Buffer.alloc(MiB, 'w')))
+        // Volumes that LVM knows nothing of take a block of metadata each, until the pool has none.
+        const map = `${vg.replaceAll('-', '--')}-pool-tpool`
+        const told = new Set<string>()
+        const make = async (from: number, count: number): Promise<boolean> =>
+          (await tool(['sh', '-c', `for id in $(seq ${from} ${from + count - 1}); do dmsetup message ${map} 0 "create_thin $id" || exit 1; done`])).code === 0
+        for (let id = 1000; await make(id, 100); id += 100) {
+          for (const text of (await warnings()).split('\n')) told.add(text.replace(/[\d.]+ %/, 'much'))
+          assert.ok(id < 20_000, 'the metadata does not run full')
+        }
+        assert.ok(told.has('The metadata of the thin pool is much full; enlarge it with lvextend --poolmetadatasize before it stops'), [...told].join('\n'))
+        for (const work of [async () => engine.call('VDI.create', { sr_uuid, size: 4 * MiB }), async () => engine.call('VDI.snapshot', { sr_uuid, vdi_uuid: one })]) {
+          assert.match((await fails('noSpace', work())).facts.remedy ?? '', /lvextend --poolmetadatasize/)
+        }
+        await withDisk(one, async (io) => assert.deepEqual(Buffer.from(await io.read(0, MiB)), Buffer.alloc(MiB, 'w')))
+
+        await engine.call('SR.detach', { sr_uuid })
+        await loop.grow(160 * MiB)
+        await must(['pvresize', '-qq', loop.path])
+        await must(['lvextend', '-qq', '--poolmetadatasize', '+16m', `${vg}/pool`])
+        await engine.call('SR.attach', { sr_uuid })
+        assert.equal(await warnings(), '')
+        const snapshot = (await engine.call('VDI.snapshot', { sr_uuid, vdi_uuid: one })).uuid
+        await withDisk(snapshot, async (io) => assert.deepEqual(Buffer.from(await io.read(0, MiB)), Buffer.alloc(MiB, 'w')))
+        assert.deepEqual((await engine.call('SR.verify', { sr_uuid })).findings.filter(({ weight }) => weight !== 'note'), [])
       }),
     },
     {
