@@ -20,8 +20,13 @@ const changeMs = 100_000
 /** A leaked descriptor of ours is not LVM's business, and its warnings would be taken for LVM's own words. */
 const env = { LVM_SUPPRESS_FD_WARNINGS: '1' }
 
-/** Hints are about all devices of the host and ours are named; dmeventd would act on its own. */
-const config = (more = ''): readonly string[] => ['--config', `devices{hints="none"}activation{monitoring=0}${more}`]
+/**
+ * Hints are about all devices of the host and ours are named; dmeventd would act on its own. A thin pool that could not write its metadata
+ * says that it needs a check, until a check that finds nothing wrong takes that back: Debian's LVM checks at activation and leaves it.
+ */
+const settings = 'devices{hints="none"}activation{monitoring=0}global{thin_check_options=["-q","--clear-needs-check-flag"]}'
+
+const config = (more = ''): readonly string[] => ['--config', `${settings}${more}`]
 
 const bound = (devices: readonly string[]): readonly string[] => ['--devices', devices.join(',')]
 
