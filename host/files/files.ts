@@ -3,38 +3,19 @@
  * after; nothing is buffered, retried or combined. Absent things are answers, everything else is thrown as it came.
  */
 import * as fs from 'node:fs'
-import { promisify } from 'node:util'
 import { StorageError, isSystemError } from '../../core/errors.ts'
 import type { FileFacts, Files, OpenFile } from '../../core/ports.ts'
 import { deviceNumbers } from './device-numbers.ts'
+import { queuedCalls, type SystemCalls } from './system-calls.ts'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants
-
-// The callback functions on plain descriptors cost half of what fs/promises and its handles do.
-const open = promisify(fs.open)
-const close = promisify(fs.close)
-const read = promisify(fs.read) as (fd: number, buffer: Uint8Array, offset: number, length: number, position: number) => Promise<{ bytesRead: number }>
-const write = promisify(fs.write) as (fd: number, buffer: Uint8Array, offset: number, length: number, position: number) => Promise<{ bytesWritten: number }>
-const fstat = promisify(fs.fstat)
-const ftruncate = promisify(fs.ftruncate)
-const fdatasync = promisify(fs.fdatasync)
-const fsync = promisify(fs.fsync)
-const lstat = promisify(fs.lstat) as unknown as (path: string, options: { bigint: true }) => Promise<fs.BigIntStats>
-const statfs = promisify(fs.statfs) as unknown as (path: string) => Promise<fs.StatsFs>
-const readFile = promisify(fs.readFile) as (path: string, encoding: BufferEncoding) => Promise<string>
-const readdir = promisify(fs.readdir) as (path: string) => Promise<string[]>
-const rename = promisify(fs.rename)
-const link = promisify(fs.link)
-const unlink = promisify(fs.unlink)
-const mkdir = promisify(fs.mkdir) as (path: string, mode: number) => Promise<void>
-const rmdir = promisify(fs.rmdir)
 
 const isCode = (error: unknown, ...codes: readonly string[]): boolean => isSystemError(error) && codes.includes(error.code)
 
 /** Opens without following a symlink in the last component; says so when there is one. */
-const openAt = async (path: string, flags: number, mode?: number): Promise<number> => {
+const openAt = async (calls: SystemCalls, path: string, flags: number, mode?: number): Promise<number> => {
   try {
-    return await open(path, flags | O_NOFOLLOW, mode)
+    return await calls.open(path, flags | O_NOFOLLOW, mode)
   } catch (error) {
     if (!isCode(error, 'ELOOP')) throw error
     throw new StorageError('identityMismatch', `${path} is a symbolic link, which could lead anywhere`, {
@@ -47,10 +28,10 @@ const openAt = async (path: string, flags: number, mode?: number): Promise<numbe
 const piece = 1024 * 1024
 
 /** Reads into `bytes` until it is full or the file ends; answers how far it came. */
-const fill = async (fd: number, bytes: Uint8Array, position: number): Promise<number> => {
+const fill = async (calls: SystemCalls, fd: number, bytes: Uint8Array, position: number): Promise<number> => {
   let done = 0
   while (done < bytes.length) {
-    const { bytesRead } = await read(fd, bytes, done, bytes.length - done, position + done)
+    const bytesRead = await calls.read(fd, bytes, done, bytes.length - done, position + done)
     if (bytesRead === 0) break
     done += bytesRead
   }
@@ -60,21 +41,21 @@ const fill = async (fd: number, bytes: Uint8Array, position: number): Promise<nu
 /** So much is allocated without a look at how long the file is. */
 const small = 64 * 1024
 
-const readFully = async (fd: number, position: number, length: number): Promise<Uint8Array> => {
+const readFully = async (calls: SystemCalls, fd: number, position: number, length: number): Promise<Uint8Array> => {
   if (length <= small) {
     const bytes = Buffer.allocUnsafe(length)
-    return bytes.subarray(0, await fill(fd, bytes, position))
+    return bytes.subarray(0, await fill(calls, fd, bytes, position))
   }
-  const stats = await fstat(fd)
+  const stats = await calls.fstat(fd)
   if (stats.isFile() && stats.size > 0) {
     // Never longer than the file: a hostile length must not make us allocate.
     const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(length, stats.size - position)))
-    return bytes.subarray(0, await fill(fd, bytes, position))
+    return bytes.subarray(0, await fill(calls, fd, bytes, position))
   }
   const pieces: Uint8Array[] = []
   for (let done = 0; done < length;) {
     const bytes = Buffer.allocUnsafe(Math.min(piece, length - done))
-    const count = await fill(fd, bytes, position + done)
+    const count = await fill(calls, fd, bytes, position + done)
     pieces.push(bytes.subarray(0, count))
     done += count
     if (count < bytes.length) break
@@ -83,24 +64,24 @@ const readFully = async (fd: number, position: number, length: number): Promise<
 }
 
 /** A block device's own length is not in its inode but in /sys, in units of 512 bytes whatever its sectors are. */
-const lengthOf = async (fd: number): Promise<number> => {
-  const stats = await fstat(fd)
+const lengthOf = async (calls: SystemCalls, fd: number): Promise<number> => {
+  const stats = await calls.fstat(fd)
   if (!stats.isBlockDevice()) return stats.size
   const { major, minor } = deviceNumbers(stats.rdev)
-  const text = await readFile(`/sys/dev/block/${major}:${minor}/size`, 'latin1')
+  const text = await calls.readFile(`/sys/dev/block/${major}:${minor}/size`)
   return Number(text) * 512
 }
 
-const openFile = (fd: number): OpenFile => ({
-  read: async (position, length) => readFully(fd, position, length),
+const openFile = (calls: SystemCalls, fd: number): OpenFile => ({
+  read: async (position, length) => readFully(calls, fd, position, length),
   async write(position, bytes) {
     let done = 0
-    while (done < bytes.length) done += (await write(fd, bytes, done, bytes.length - done, position + done)).bytesWritten
+    while (done < bytes.length) done += await calls.write(fd, bytes, done, bytes.length - done, position + done)
   },
-  truncate: async (length) => ftruncate(fd, length),
-  length: async () => lengthOf(fd),
-  sync: async () => fdatasync(fd),
-  close: async () => close(fd),
+  truncate: async (length) => calls.ftruncate(fd, length),
+  length: async () => lengthOf(calls, fd),
+  sync: async () => calls.fdatasync(fd),
+  close: async () => calls.close(fd),
 })
 
 const kindOf = (stats: fs.BigIntStats): FileFacts['kind'] => {
@@ -120,10 +101,10 @@ export const factsOf = (stats: fs.BigIntStats): FileFacts => ({
   identity: `${stats.dev}:${stats.ino}`,
 })
 
-export const createFiles = (): Files => ({
+export const createFiles = (calls: SystemCalls = queuedCalls): Files => ({
   async list(directory) {
     try {
-      return await readdir(directory)
+      return await calls.readdir(directory)
     } catch (error) {
       if (isCode(error, 'ENOENT')) return undefined
       throw error
@@ -131,41 +112,41 @@ export const createFiles = (): Files => ({
   },
   async stat(path) {
     try {
-      return factsOf(await lstat(path, { bigint: true }))
+      return factsOf(await calls.lstat(path))
     } catch (error) {
       if (isCode(error, 'ENOENT', 'ENOTDIR')) return undefined
       throw error
     }
   },
   async space(directory) {
-    const { bsize, blocks, bavail } = await statfs(directory)
+    const { bsize, blocks, bavail } = await calls.statfs(directory)
     return { total: bsize * blocks, free: bsize * bavail }
   },
   async readText(path, limit) {
     let fd: number
     try {
-      fd = await openAt(path, O_RDONLY)
+      fd = await openAt(calls, path, O_RDONLY)
     } catch (error) {
       if (isCode(error, 'ENOENT')) return undefined
       throw error
     }
     try {
-      const bytes = await readFully(fd, 0, limit + 1)
+      const bytes = await readFully(calls, fd, 0, limit + 1)
       if (bytes.length > limit) {
         throw new StorageError('limitExceeded', `${path} is longer than ${limit} bytes`, { layer: 'host:files', remedy: 'It was not written by the storage manager; move it away' })
       }
       return Buffer.from(bytes).toString('utf8')
     } finally {
-      await close(fd)
+      await calls.close(fd)
     }
   },
-  open: async (path, mode) => openFile(await openAt(path, mode === 'read' ? O_RDONLY : O_RDWR)),
-  create: async (path, mode = 0o600) => openFile(await openAt(path, O_RDWR | O_CREAT | O_EXCL, mode)),
-  rename: async (from, to) => rename(from, to),
-  link: async (from, to) => link(from, to),
+  open: async (path, mode) => openFile(calls, await openAt(calls, path, mode === 'read' ? O_RDONLY : O_RDWR)),
+  create: async (path, mode = 0o600) => openFile(calls, await openAt(calls, path, O_RDWR | O_CREAT | O_EXCL, mode)),
+  rename: async (from, to) => calls.rename(from, to),
+  link: async (from, to) => calls.link(from, to),
   async unlink(path) {
     try {
-      await unlink(path)
+      await calls.unlink(path)
       return true
     } catch (error) {
       if (isCode(error, 'ENOENT')) return false
@@ -174,7 +155,7 @@ export const createFiles = (): Files => ({
   },
   async mkdir(path) {
     try {
-      await mkdir(path, 0o700)
+      await calls.mkdir(path, 0o700)
       return true
     } catch (error) {
       if (isCode(error, 'EEXIST')) return false
@@ -183,7 +164,7 @@ export const createFiles = (): Files => ({
   },
   async rmdir(path) {
     try {
-      await rmdir(path)
+      await calls.rmdir(path)
       return true
     } catch (error) {
       if (isCode(error, 'ENOENT')) return false
@@ -191,9 +172,9 @@ export const createFiles = (): Files => ({
     }
   },
   async syncDirectory(path) {
-    const fd = await openAt(path, O_RDONLY | O_DIRECTORY)
+    const fd = await openAt(calls, path, O_RDONLY | O_DIRECTORY)
     try {
-      await fsync(fd)
+      await calls.fsync(fd)
     } finally {
       // Nothing is behind a directory that was opened for reading: closing it cannot wait for the storage.
       fs.closeSync(fd)
