@@ -168,6 +168,8 @@ const toldToStop = async (log: Log): Promise<void> =>
 
 /** The whole life of the daemon process; answers its exit status, which for a failed start is the errno of the table. */
 export const runDaemon = async (argv: readonly string[]): Promise<number> => {
+  // Read when the pool is first used: as many files as a slow scan has under way, and room for a disk that does not answer.
+  process.env['UV_THREADPOOL_SIZE'] ??= '16'
   try {
     const flags = parseArguments(argv)
     if (flags.help === true) {

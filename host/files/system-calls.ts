@@ -72,6 +72,6 @@ export const directCalls: SystemCalls = {
   rename: fs.renameSync,
   link: fs.linkSync,
   unlink: fs.unlinkSync,
-  mkdir: (path, mode) => void fs.mkdirSync(path, mode),
+  mkdir: (path, mode) => fs.mkdirSync(path, mode),
   rmdir: fs.rmdirSync,
 }

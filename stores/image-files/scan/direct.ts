@@ -19,7 +19,7 @@ export const createDirectScanner = (): Scanner => {
   return {
     async images(directory, format, signal) {
       const rows: ImageRow[] = []
-      for (const batch of reader.images(directory, knownFormat(format), batchSize)) {
+      for await (const batch of reader.images(directory, knownFormat(format), batchSize)) {
         rows.push(...batch)
         await lookUp()
         signal.throwIfAborted()

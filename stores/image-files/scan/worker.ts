@@ -13,13 +13,13 @@ const serve = async (request: ScanRequest, answer: (reply: ScanReply) => void): 
   const { id } = request
   try {
     if (request.want === 'images') {
-      for (const rows of reader.images(request.directory, knownFormat(request.format), batchSize)) {
+      for await (const rows of reader.images(request.directory, knownFormat(request.format), batchSize)) {
         answer({ id, rows })
         await lookUp()
         if (cancelled.delete(id)) return
       }
     } else if (request.want === 'texts') {
-      answer({ id, texts: reader.texts(request.directory, request.suffix, request.limit) })
+      answer({ id, texts: await reader.texts(request.directory, request.suffix, request.limit) })
     }
     answer({ id, done: true })
   } catch (error) {
