@@ -16,8 +16,8 @@ export interface Problem {
   readonly wanted: string
 }
 
-/** Steps are strung together only when there is something to tell. */
-interface Place {
+/** Where an element stands. Steps are strung together only when there is something to tell. */
+export interface Place {
   readonly element: XmlElement
   readonly outer?: Place
 }
@@ -28,7 +28,7 @@ const stepOf = ({ attributes, name }: XmlElement): string => {
   const named = ['key', 'id', 'name', 'code'].find((attribute) => attributes.has(attribute))
   return named === undefined ? name : `${name}[${named}=${shown(attributes.get(named) ?? '')}]`
 }
-const pathOf = (place: Place): string => `${place.outer === undefined ? '' : `${pathOf(place.outer)}/`}${stepOf(place.element)}`
+export const pathOf = (place: Place): string => `${place.outer === undefined ? '' : `${pathOf(place.outer)}/`}${stepOf(place.element)}`
 
 interface Reading {
   readonly problems: Problem[]

@@ -102,7 +102,7 @@ export const readRequest = async (xml: string): Promise<RequestRead> => {
 }
 
 /** What SRM would send. */
-export const writeRequest = <C extends CommandName>(request: RequestOf<C>): string => {
+export const writeRequest = <C extends CommandName>(request: RequestOf<C> | AnyRequest): string => {
   const { command, parameters, ...envelope } = request
   return writeDocument('Command', requestShape(command), { ...envelope, name: command, [parametersProperty(command)]: parameters })
 }

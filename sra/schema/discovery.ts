@@ -12,12 +12,15 @@ export const arrays = {
   atLeast: 0,
 } as const
 
-/** TargetDevice stands before Identity, as in every example of the interface (its table has them the other way round). */
-const sourceDevice = record({ id: idText, state: sourceState }, {
-  Name: name,
-  TargetDevice: record({ key: idText }, {}, 'The same key that the other site shows.'),
-  Identity: identity,
-}, 'read-write: a source. read-only: prepared for failover, without Identity.')
+/** TargetDevice stands before Identity, as in every example of the interface; its table has them the other way round, so both are read. */
+const sourceDevice = {
+  ...record({ id: idText, state: sourceState }, {
+    Name: name,
+    TargetDevice: record({ key: idText }, {}, 'The same key that the other site shows.'),
+    Identity: identity,
+  }, 'read-write: a source. read-only: prepared for failover, without Identity.'),
+  anyOrder: true,
+} as const
 
 const targetGroup = record({ key: idText, ...maybePromoted }, {
   Name: name,
