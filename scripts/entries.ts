@@ -7,11 +7,11 @@ interface Entry {
   readonly banned?: readonly string[]
 }
 
-const slow = ['pino', 'execa', 'fast-xml-parser', 'json-rpc-2.0', 'prom-client', 'cli-table3'] as const
+const slow = ['pino', 'execa', 'fast-xml-parser', 'json-rpc-2.0', 'prom-client', 'cli-table3', 'saxes'] as const
 
 export const executables: Readonly<Record<string, Entry>> = {
   smctl: { source: 'cli/smctl/main.ts', banned: [...slow, 'zod'] },
-  smd: { source: 'cli/smd.ts', banned: ['pino', 'execa', 'fast-xml-parser', 'prom-client', 'commander', 'cli-table3'] },
+  smd: { source: 'cli/smd.ts', banned: ['pino', 'execa', 'fast-xml-parser', 'prom-client', 'commander', 'cli-table3', 'saxes'] },
   'files-worker': { source: 'cli/files-worker.ts', banned: [...slow, 'commander'] },
   'scan-worker': { source: 'stores/image-files/scan/worker.ts', banned: [...slow, 'commander'] },
   'sim-arrays': { source: 'cli/sim-arrays.ts', banned: [...slow, 'commander'] },

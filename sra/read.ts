@@ -66,7 +66,7 @@ const readAttributes = (reading: Reading, place: Place, attributes: Attributes, 
 
 const strangeAttributes = (reading: Reading, place: Place, known: readonly Attributes[]): void => {
   for (const name of place.element.attributes.keys()) {
-    if (!known.some((attributes) => Object.hasOwn(attributes, name))) tell(reading, place, true, `attribute ${shown(name)}`, 'only attributes that the interface names; it is ignored')
+    if (!known.some((attributes) => Object.hasOwn(attributes, name))) tell(reading, place, true, `attribute ${shown(name)}`, 'only attributes that the interface names')
   }
 }
 
@@ -79,7 +79,7 @@ const readChildren = (reading: Reading, place: Place, children: Children, anyOrd
     const shape = at === undefined ? undefined : children[child.name]
     const inner = { element: child, outer: place }
     if (at === undefined || shape === undefined) {
-      tell(reading, inner, true, child.namespace === sraNamespace ? 'an element that does not belong here' : 'an element of another namespace', `${index.names.length === 0 ? 'nothing' : index.names.join(', ')}; it is ignored`)
+      tell(reading, inner, true, child.namespace === sraNamespace ? 'an element that does not belong here' : 'an element of another namespace', `${index.names.length === 0 ? 'nothing' : index.names.join(', ')}`)
       continue
     }
     if (at < last && ordered && !anyOrder) {
@@ -143,7 +143,7 @@ const readList = (reading: Reading, place: Place, shape: ListShape): readonly un
   for (const child of place.element.children) {
     const inner = { element: child, outer: place }
     if (child.namespace !== sraNamespace || child.name !== shape.item) {
-      tell(reading, inner, true, child.namespace === sraNamespace ? 'an element that does not belong here' : 'an element of another namespace', `${shape.item}; it is ignored`)
+      tell(reading, inner, true, child.namespace === sraNamespace ? 'an element that does not belong here' : 'an element of another namespace', `${shape.item}`)
       continue
     }
     const unique = shape.unique === undefined ? undefined : child.attributes.get(shape.unique)

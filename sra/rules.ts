@@ -178,7 +178,7 @@ const discovery: readonly Rule[] = [
   {
     commands: ['discoverDevices'], chapter: 'discoverDevices, table 8 (Snapshot)', wanted: 'a copy of every member and of nothing else',
     check: (root) => devices(root, 'TargetGroups', 'TargetGroup').flatMap((group) => at(group, 'Snapshot').filter((copy) => {
-      const keys = (place: Place): string => at(place, 'TargetDevices', 'TargetDevice').map((member) => attribute(member, 'key')).sort().join('\n')
+      const keys = (place: Place): string => at(place, 'TargetDevices', 'TargetDevice').map((member) => attribute(member, 'key') ?? '').sort().join('\n')
       return keys(group) !== keys(copy)
     }).map((place) => ({ place, found: 'other members than those of the group' }))),
   },

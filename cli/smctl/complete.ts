@@ -18,6 +18,7 @@ const patienceMs = 2000
 const plainCommands: readonly Candidate[] = [
   { word: 'doctor', says: 'checks this host' }, { word: 'watch', says: 'shows changes as they happen' },
   { word: 'completion', says: 'prints a completion script' }, { word: 'help', says: 'explains a command' },
+  { word: 'sra', says: 'documents of the Storage Replication Adapter interface' },
 ]
 
 const valuedGlobals = new Set(globalOptions.filter(({ flags }) => flags.includes('<')).map(({ flags }) => flags.split(' ')[0] ?? ''))
@@ -95,6 +96,7 @@ const candidates = async (before: readonly string[], current: string): Promise<r
   if (first === 'completion') return ['bash', 'zsh', 'fish'].map((word) => ({ word }))
   if (command === undefined) {
     if (plain.length !== 1) return []
+    if (first === 'sra') return [{ word: 'validate', says: 'explains what is wrong with a request or response' }]
     const verbs = commands.filter(({ noun }) => noun === first).map(({ verb, says }) => ({ word: verb, says }))
     return first === 'driver' ? [...verbs, { word: 'new', says: 'makes a folder with a driver of your own' }] : verbs
   }

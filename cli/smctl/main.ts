@@ -1,7 +1,7 @@
 /** smctl: every call of the table from a command line. Parsing is program.ts, answers are views.ts; this is the way between. */
 import { isatty } from 'node:tty'
 import { CommanderError } from 'commander'
-import { reportError, StorageError, toStorageError } from '../../core/errors.ts'
+import { errnoNumbers, reportError, StorageError, toStorageError } from '../../core/errors.ts'
 import { commands } from '../commands.gen.ts'
 import { openCaller, type Caller, type CallerOptions } from '../caller.ts'
 import { catchSignals, type Interrupt } from '../interrupt.ts'
@@ -71,6 +71,13 @@ const extrasFor = (interrupt: Interrupt, exit: (status: number) => void): readon
   {
     name: 'completion', argument: '<shell>', says: 'prints the completion script for bash, zsh or fish',
     run: async ([shell = '']) => writeOut((await import('./completion.ts')).completionScript(shell)),
+  },
+  {
+    name: 'validate', noun: 'sra', argument: '<file>', says: 'explains what is wrong with a request or response document; - is standard input',
+    run: async ([file = '-'], options) => {
+      const { validateFile } = await import('./sra-validate.ts')
+      if (!await validateFile(file, options.json === true, interrupt.signal)) exit(errnoNumbers.EINVAL)
+    },
   },
   {
     name: 'new', noun: 'driver', argument: '<type> [folder]', says: 'makes a folder with a driver of your own, complete and tested, to be changed',

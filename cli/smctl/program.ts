@@ -40,6 +40,7 @@ const nounSays: Readonly<Record<string, string>> = {
   task: 'Calls that run in the background',
   driver: 'SR types and what they can do',
   host: 'This host and the storage manager on it',
+  sra: 'Documents of the Storage Replication Adapter interface',
 }
 
 export const nouns: readonly string[] = [...new Set(commands.map(({ noun }) => noun))]
@@ -136,7 +137,8 @@ Exit status: 0, or the errno of the error: EPERM 1, EIO 5, EBUSY 16, EEXIST 17, 
     for (const command of commands.filter((candidate) => candidate.noun === name)) addCall(noun, command, onAsked)
   }
   for (const { name, noun, argument, says, run } of extras) {
-    const extra = (program.commands.find((command) => command.name() === noun) ?? program).command(name).description(says)
+    const about = noun === undefined ? program : program.commands.find((command) => command.name() === noun) ?? program.command(noun).description(nounSays[noun] ?? '').helpCommand(false)
+    const extra = about.command(name).description(says)
     if (argument !== undefined) extra.arguments(argument)
     extra.action(async () => run(extra.args, extra.optsWithGlobals<GlobalOptions>()))
   }

@@ -199,3 +199,18 @@ it('keeps the state directory private', async () => {
   await succeeds(['sr', 'list'])
   for (const path of ['', 'srs', 'locks', 'run']) expect(statSync(join(machine.stateDirectory, path)).mode & 0o077).toBe(0)
 })
+
+describe('sra validate', () => {
+  const response = (state: string): string => `<Response xmlns="http://www.vmware.com/srm/sra/v2"><ReplicatedDevices><SourceDevices><SourceDevice id="a" state="${state}"><TargetDevice key="k"/></SourceDevice></SourceDevices></ReplicatedDevices></Response>`
+
+  it('explains what is wrong with a document, and answers by its exit status', async () => {
+    const file = join(machine.place(), 'response.xml')
+    writeFileSync(file, response('read-write'))
+    expect(await succeeds(['sra', 'validate', file])).toBe('response of discoverDevices: valid\n')
+    writeFileSync(file, response('rw'))
+    const { status, stdout } = await smctl(['sra', 'validate', file])
+    expect(status).toBe(22)
+    expect(stdout).toMatch(/1 wrong\nwrong line 1: .*SourceDevice\[id="a"\]\n +found: state="rw"\n +wanted: state as read-write, read-only\n +asked for by: chapter discoverDevices\n$/)
+    expect(JSON.parse((await smctl(['sra', 'validate', file, '--json'])).stdout)).toMatchObject({ document: 'response', command: 'discoverDevices', findings: [{ weight: 'wrong', found: 'state="rw"' }] })
+  })
+})

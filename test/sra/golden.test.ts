@@ -20,7 +20,7 @@ const commandOf = (file: string): CommandName => {
 }
 
 /** Elements, attributes and texts in their order; the namespace of a placeholder is each adapter's own. */
-const infoset = ({ name, namespace, attributes, children, text }: XmlElement): unknown => [name, namespace === sraNamespace, [...attributes].sort(), children.length === 0 ? text : children.map(infoset)]
+const infoset = ({ name, namespace, attributes, children, text }: XmlElement): unknown => [name, namespace === sraNamespace, new Map(attributes), children.length === 0 ? text : children.map(infoset)]
 
 it('there is a request and a response of every command', () => {
   const missing = commandNames.flatMap((command) => ['request', 'response'].filter((kind) => !files.some((file) => commandOf(file) === command && file.startsWith(command) && file.endsWith(`.${kind}.xml`))).map((kind) => `${command} ${kind}`))
