@@ -1,11 +1,14 @@
 /** The parts of the lab that need no guest. */
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { suiteNames, loadSuite } from './bundle.ts'
+import { drawn, drawSeed } from './conformance.ts'
+import { cutsFor } from './fixtures/cuts.ts'
 import { bzImagePayload, loadOrder } from './kernel.ts'
 import { lineSplitter, parseFrame } from './protocol.ts'
 import { passed, renderTable, type SuiteResult } from './report.ts'
-import { batches, disksOf } from './run-suites.ts'
+import { batches, disksOf, inOrder } from './run-suites.ts'
+import { settings } from './settings.ts'
 import type { LabSuite } from './suite.ts'
 
 const result = (more: Partial<SuiteResult>): SuiteResult => ({ suite: 's', driver: 'd', ms: 1000, cases: [{ name: 'c', ok: true, ms: 1 }], ...more })
@@ -53,6 +56,39 @@ describe('the lab', () => {
     ]
     expect(batches(suites).map((batch) => batch.map(({ name }) => name))).toEqual([['a', 'c'], ['b'], ['d'], ['e']])
     expect(disksOf(batches(suites)[0] ?? [])).toEqual([10, 7])
+  })
+
+  it('begins with what fills the machine, then with the longest', () => {
+    const named = (name: string, more: Partial<LabSuite> = {}): readonly [LabSuite] => [{ name, driver: 'd', ...more }]
+    const all = [named('short', { seconds: 10 }), named('unknown'), named('long', { seconds: 300 }), named('pair', { guests: 2, seconds: 100 })]
+    expect(inOrder(all).map(([{ name }]) => name)).toEqual(settings.cores > 1 ? ['pair', 'long', 'short', 'unknown'] : ['long', 'pair', 'short', 'unknown'])
+  })
+
+  it('draws as many sentences as it is told, the same for a seed, and in the end each of them', () => {
+    const all = Array.from({ length: 30 }, (_, index) => index)
+    const draws = Array.from({ length: 60 }, (_, seed) => drawn(all, 10, seed + 1))
+    expect(new Set(draws.map(({ size }) => size))).toEqual(new Set([10]))
+    expect([...drawn(all, 10, 7)]).toEqual([...draws[6] ?? []])
+    expect(new Set(draws.flatMap((draw) => [...draw])).size).toBe(30)
+    expect(drawn(all, 99, 1).size).toBe(30)
+  })
+
+  it('draws nothing away when everything was asked for, and by the seed that was given', () => {
+    expect(drawSeed({ LAB_KIT: 'all', LAB_SEED: '5' })).toBeUndefined()
+    expect(drawSeed({ LAB_SEED: '5' })).toBe(5)
+    expect(drawSeed({})).toBeGreaterThan(0)
+  })
+
+  it('cuts the power as often as LAB_CUTS says, and refuses what is no number', () => {
+    vi.stubEnv('LAB_CUTS', '')
+    expect(cutsFor(3)).toBe(3)
+    vi.stubEnv('LAB_CUTS', '20')
+    expect(cutsFor(3)).toBe(20)
+    for (const wrong of ['0', 'many', '-1', '1.5']) {
+      vi.stubEnv('LAB_CUTS', wrong)
+      expect(() => cutsFor(3)).toThrow(/LAB_CUTS/)
+    }
+    vi.unstubAllEnvs()
   })
 
   it('calls a suite passed only when something ran and nothing failed', () => {

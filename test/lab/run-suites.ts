@@ -26,7 +26,7 @@ const suiteCeilingMs = 3_600_000
 const needs = ({ guests = 1, cpus = 1 }: LabSuite): number => Math.min(settings.cores, guests * cpus)
 
 /** What fills the machine comes first, then the longest: so the last minutes are not one suite's alone. */
-const inOrder = (waiting: readonly (readonly [LabSuite, ...LabSuite[]])[]): readonly (readonly [LabSuite, ...LabSuite[]])[] => {
+export const inOrder = (waiting: readonly (readonly [LabSuite, ...LabSuite[]])[]): readonly (readonly [LabSuite, ...LabSuite[]])[] => {
   const seconds = (batch: readonly LabSuite[]): number => batch.reduce((sum, suite) => sum + (suite.seconds ?? 0), 0)
   return waiting.toSorted((a, b) => needs(b[0]) - needs(a[0]) || seconds(b) - seconds(a))
 }
