@@ -11,10 +11,10 @@ import type { LabCase } from './suite.ts'
 export interface ConformanceOptions {
   /** Of one case, in milliseconds; as for all cases when absent. */
   readonly timeoutMs?: number
-  /** Names of topics, where not all of them are to run: those that a real kernel decides. */
+  /** Names of topics, where not all of them are to run. */
   readonly only?: readonly string[]
-  /** How many sentences a usual run draws; all when absent. */
-  readonly draw?: number
+  /** What a usual run draws; everything when absent. Only from topics that a real kernel decides, and that have passed here as a whole. */
+  readonly usual?: { readonly draw: number; readonly topics: readonly string[] }
 }
 
 interface Sentence {
@@ -43,14 +43,24 @@ export const drawn = <T>(from: readonly T[], count: number, seed: number): Reado
   return new Set(from.map((one) => ({ one, at: lot() })).toSorted((a, b) => a.at - b.at).slice(0, count).map(({ one }) => one))
 }
 
-/** `cases: async () => conformanceCases(harness)`; what is not run is shown as skipped, with the reason. */
-export const conformanceCases = (harness: Harness, { timeoutMs, only = topics.map(({ topic }) => topic), draw }: ConformanceOptions = {}): readonly LabCase[] => {
-  const sentences = sentencesOf(harness, only)
-  const able = sentences.filter(({ skip }) => skip === undefined)
+/** Why a usual run leaves a sentence out; undefined: it runs. */
+const leftOut = (able: readonly Sentence[], usual: ConformanceOptions['usual']): ((sentence: Sentence) => string | undefined) => {
   const seed = drawSeed(process.env)
-  const chosen = draw === undefined || seed === undefined ? undefined : drawn(able, draw, seed)
+  if (usual === undefined || seed === undefined) return () => undefined
+  const among = able.filter(({ topic }) => usual.topics.includes(topic))
+  const chosen = drawn(among, usual.draw, seed)
+  return (sentence) => {
+    if (chosen.has(sentence)) return undefined
+    return among.includes(sentence) ? `not among the ${chosen.size} of ${among.length} that LAB_SEED=${seed} draws` : 'by name or with LAB_KIT=all only'
+  }
+}
+
+/** `cases: async () => conformanceCases(harness)`; what is not run is shown as skipped, with the reason. */
+export const conformanceCases = (harness: Harness, { timeoutMs, only = topics.map(({ topic }) => topic), usual }: ConformanceOptions = {}): readonly LabCase[] => {
+  const sentences = sentencesOf(harness, only)
+  const why = leftOut(sentences.filter(({ skip }) => skip === undefined), usual)
   return sentences.map((sentence): LabCase => {
-    const skip = sentence.skip ?? (chosen?.has(sentence) === false ? `not among the ${draw ?? 0} of ${able.length} that LAB_SEED=${seed ?? 0} draws` : undefined)
+    const skip = sentence.skip ?? why(sentence)
     return {
       name: `${sentence.topic}: ${sentence.one.name}`,
       async run() {

@@ -7,5 +7,5 @@ export default suite({
   name: 'ext-kit',
   driver: 'ext',
   onlyByName: 'it was written last and has not been run yet',
-  cases: async () => conformanceCases(extHarness, { draw: 16 }),
+  cases: async () => conformanceCases(extHarness, { usual: { draw: 12, topics: ['SR life cycle', 'attach and detach', 'trouble'] } }),
 })

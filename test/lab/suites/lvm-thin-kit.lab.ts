@@ -9,6 +9,6 @@ export default suite({
   disks: [256 * MiB],
   async cases() {
     const [{ conformanceCases }, { lvmLabHarness }] = await Promise.all([import('../conformance.ts'), import('../fixtures/lvm-stand.ts')])
-    return conformanceCases(lvmLabHarness('lvmthin'), { draw: 12 })
+    return conformanceCases(lvmLabHarness('lvmthin'), { usual: { draw: 10, topics: ['SR life cycle', 'snapshots and clones', 'trouble'] } })
   },
 })

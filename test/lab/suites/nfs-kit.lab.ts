@@ -15,8 +15,8 @@ export default suite({
     // One server for all: each case finds its export empty, and leaves it so.
     const server = async (): Promise<NfsServer> => (serving ??= nfsServerForKit(labDisk(0)))
     return [
-      ...conformanceCases(nfsHarness(server, '4.2'), { draw: 16 }),
-      ...conformanceCases(nfsHarness(server, '3'), { only: ['VDI locks', 'two hosts'], draw: 5 }).map((one) => ({ ...one, name: `version 3: ${one.name}` })),
+      ...conformanceCases(nfsHarness(server, '4.2'), { usual: { draw: 12, topics: ['SR life cycle', 'VDI locks', 'trouble', 'two hosts'] } }),
+      ...conformanceCases(nfsHarness(server, '3'), { only: ['VDI locks', 'two hosts'], usual: { draw: 5, topics: ['VDI locks', 'two hosts'] } }).map((one) => ({ ...one, name: `version 3: ${one.name}` })),
       { name: 'the server is left as it was found', run: async () => (await server()).dispose() },
     ]
   },
