@@ -137,8 +137,6 @@ export interface ReplicationTraits {
   readonly recoveryPoints: boolean
   /** Presents to initiators given per request; else by the array's configuration. */
   readonly dynamicAccess: boolean
-  /** A promotion without a prior pause or cut link can be done by the array itself. */
-  readonly promotesWhileRunning: boolean
 }
 
 export interface StartTest {

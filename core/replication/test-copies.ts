@@ -21,19 +21,20 @@ export const checkTarget = (view: UnitView): readonly string[] => {
 }
 
 /**
- * 1 remove what an interrupted start left, 2 make and present the copy - repeat after a crash: the incomplete one is replaced.
- * A complete test that is active is an error (busy): the old copy stays.
+ * 1 remove what an interrupted start left, 2 make and present the copy - repeat after a crash: what that one made is replaced, complete or
+ * not, as nobody was ever told of it. A test that is active is an error (busy): the old copy stays.
  */
 export const startTest = async (site: ReplicationSite, ref: UnitRef, want: Omit<StartTest, 'id'>): Promise<TestResult> => {
-  const result = await runOperation(site, 'startTest', ref, async ({ view, steps }) => {
+  const result = await runOperation(site, 'startTest', ref, async ({ view, resuming, steps }) => {
     const target = mustReach(sideHandle(site, view, 'target'), 'A test')
-    const active = target.unit.testCopies.find((copy) => copy.complete)
+    const left = (copy: TestCopy): boolean => resuming || !copy.complete
+    const active = target.unit.testCopies.find((copy) => !left(copy))
     if (active !== undefined) throw refuse('busy', `A test of ${view.local.name} is active (${active.id})`, 'Stop it first: smctl replication stop-test', view)
     if (target.unit.lastConsistent.kind !== 'time') throw refuse('wouldLoseData', `The target of ${view.local.name} has no complete copy to test with`, 'Wait for the first sync: smctl replication status', view)
     const id = `test-${site.ctx.callId.slice(0, 36)}`
     await steps([
-      { name: 'remove leftover', at: target, done: (unit) => unit.testCopies.every((copy) => copy.complete), act: async (replication, unit) => {
-        for (const copy of unit.testCopies) if (!copy.complete) await replication.stopTest(site.ctx, unit.id, copy.id)
+      { name: 'remove leftover', at: target, done: (unit) => !unit.testCopies.some(left), act: async (replication, unit) => {
+        for (const copy of unit.testCopies) if (left(copy)) await replication.stopTest(site.ctx, unit.id, copy.id)
       } },
       { name: 'start test', at: target, done: (unit) => unit.testCopies.some((copy) => copy.id === id && copy.complete), act: async (replication, unit) => replication.startTest(site.ctx, unit.id, { ...want, id }) },
     ])

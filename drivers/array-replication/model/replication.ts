@@ -18,7 +18,6 @@ export const modelTraits: ReplicationTraits = {
   prepares: { reverse: true, restore: true },
   recoveryPoints: true,
   dynamicAccess: true,
-  promotesWhileRunning: true,
 }
 
 const wrongRole = (unit: ModelUnit, wanted: string): StorageError =>

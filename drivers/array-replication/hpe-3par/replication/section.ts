@@ -19,7 +19,6 @@ export const traits: ReplicationTraits = {
   prepares: { reverse: false, restore: true },
   recoveryPoints: true,
   dynamicAccess: true,
-  promotesWhileRunning: true,
 }
 
 export const replicationSection = (near: Near): ArrayReplication => {
