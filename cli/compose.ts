@@ -2,14 +2,14 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { createArrayRegistry } from '../core/array/ports.ts'
+import { createArrayRegistry, type Arrays } from '../core/array/ports.ts'
 import type { DriverRegistry } from '../core/call.ts'
 import type { CallTrace, Engine } from '../core/caller.ts'
 import type { Driver } from '../core/contract.ts'
 import { checkDriver } from '../core/define-driver.ts'
 import { createEngine } from '../core/engine.ts'
 import { StorageError } from '../core/errors.ts'
-import type { Host, Log, Scanner } from '../core/ports.ts'
+import type { Clock, Host, Log, Scanner } from '../core/ports.ts'
 import { builtinArrays } from '../drivers/array-replication/arrays.ts'
 import { builtinDrivers } from '../drivers/registry.gen.ts'
 import { createArrayRecords } from '../host/array-records.ts'
@@ -85,30 +85,40 @@ const registryFor = async (external: readonly string[], stateDirectory: string):
   return createRegistry(loaders)
 }
 
-export const composeEngine = async (options: ComposeOptions): Promise<Engine> => {
-  const { stateDirectory, log } = options
+/** This machine as drivers use it. */
+const composeHost = ({ stateDirectory, log, scanner }: ComposeOptions, boot: string, packageOf: (tool: string) => string | undefined): Host => {
   const runDirectory = join(stateDirectory, 'run')
   mkdirSync(runDirectory, { recursive: true, mode: 0o700 })
-  const drivers = await registryFor(options.externalDrivers ?? [], stateDirectory)
-  const boot = bootId()
   let id: string | undefined
-  const host: Host = {
+  return {
     // A digest: most calls never ask for it.
     get id() {
       return (id ??= hostId())
     },
     bootId: boot,
     runDirectory,
-    run: createRun(log, drivers.packageOf),
+    run: createRun(log, packageOf),
     files: createFiles(),
-    scanner: options.scanner,
+    scanner,
     exclusive: createExclusive(join(stateDirectory, 'locks')),
     isolate: createIsolation({ start: workerStarter(filesWorker), log }),
   }
+}
+
+const composeArrays = (stateDirectory: string): Arrays => ({ registry: createArrayRegistry(builtinArrays), records: createArrayRecords(stateDirectory) })
+
+/** For what talks to arrays and to no SR: the machine and the arrays, without an engine. */
+export const composeForArrays = (options: ComposeOptions): { readonly host: Host; readonly arrays: Arrays; readonly clock: Clock } =>
+  ({ host: composeHost(options, bootId(), () => undefined), arrays: composeArrays(options.stateDirectory), clock: systemClock })
+
+export const composeEngine = async (options: ComposeOptions): Promise<Engine> => {
+  const { stateDirectory, log } = options
+  const drivers = await registryFor(options.externalDrivers ?? [], stateDirectory)
+  const boot = bootId()
   return createEngine({
     drivers,
-    arrays: { registry: createArrayRegistry(builtinArrays), records: createArrayRecords(stateDirectory) },
-    host,
+    arrays: composeArrays(stateDirectory),
+    host: composeHost(options, boot, drivers.packageOf),
     locks: createKernelLocks(join(stateDirectory, 'locks')),
     records: createHostRecords(stateDirectory, boot),
     clock: systemClock,

@@ -14,6 +14,7 @@ export const executables: Readonly<Record<string, Entry>> = {
   smd: { source: 'cli/smd.ts', banned: ['pino', 'execa', 'fast-xml-parser', 'prom-client', 'commander', 'cli-table3', 'saxes'] },
   'files-worker': { source: 'cli/files-worker.ts', banned: [...slow, 'commander'] },
   'scan-worker': { source: 'stores/image-files/scan/worker.ts', banned: [...slow, 'commander'] },
+  sra: { source: 'cli/sra/main.ts', banned: [...slow, 'zod', 'commander'] },
   'sim-arrays': { source: 'cli/sim-arrays.ts', banned: [...slow, 'commander'] },
   xe: { source: 'cli/xe/main.ts', banned: [...slow, 'zod', 'commander'] },
 }

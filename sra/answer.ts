@@ -1,7 +1,7 @@
 /** One request, one response: reads, runs the command with its log and progress, and writes. Whatever goes wrong becomes the response's Error. */
 import type { ArrayCtx } from '../core/array/types.ts'
 import type { Arrays } from '../core/array/ports.ts'
-import { StorageError, toStorageError } from '../core/errors.ts'
+import { toStorageError } from '../core/errors.ts'
 import type { Clock, Host } from '../core/ports.ts'
 import { hideInError } from '../core/secrets.ts'
 import type { Adapter } from './adapter.ts'
@@ -87,10 +87,4 @@ export const answer = async (read: RequestRead, setting: Setting, outlet: Outlet
   if ('error' in response) step.fail('the response is an error')
   else step.complete()
   return xml
-}
-
-/** What to say when there is no place for a response. */
-export const refusalText = (thrown: unknown): string => {
-  const error = thrown instanceof StorageError ? thrown : toStorageError(thrown, 'sra')
-  return `${error.message}${error.facts.remedy === undefined ? '' : `. ${error.facts.remedy}`}`
 }

@@ -46,7 +46,8 @@ const addressOf = (entered: Entered): string => {
 /** invalidArgument when the named array is of another type, or when settings cannot be read. */
 export const connectionOf = (entered: Entered, driver: ArrayDriver, records: ArrayRecords): ArrayConnection => {
   const address = addressOf(entered)
-  const record = records.get(address)
+  // Looked up among what there is: an address is no name of a file.
+  const record = records.list().find(({ name }) => name === address)
   if (record !== undefined && record.type !== driver.type) {
     throw wrong('address', `the array ${address} is of type ${record.type}, and this adapter is for ${driver.type}`, 'Name an array of that type: smctl array list')
   }

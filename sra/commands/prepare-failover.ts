@@ -12,8 +12,8 @@ export const run: ArrayRun<'prepareFailover'> = async (request, world) => withAr
   const { groups, devices } = await eachItem(here, 'prepareFailover', { groups: consistencyGroups, devices: sourceDevices }, 'any', async ({ site, unit, asked }) => {
     if (unit.role === 'target' || unit.role === 'promoted') {
       // It was the source once, and a change of direction has come since: nothing of it can be written to by anybody.
-      const { generation, state } = await readView(site, unit)
-      if (unit.role === 'target' && generation.target > 0 && state !== 'needsOperator') return success([noChange(asked, 'the direction of replication was reversed since, this side is the target')])
+      const { generation: { source, target }, state } = await readView(site, unit)
+      if (unit.role === 'target' && Math.max(source, target) > 0 && state !== 'needsOperator') return success([noChange(asked, 'the direction of replication was reversed since, this side is the target')])
       throw refuse('wrongRole', `${shown(asked.id)} is no source here, it is ${unit.role}`, 'Run it at the site of the source')
     }
     const result = await prepareFailover(site, { id: unit.id })

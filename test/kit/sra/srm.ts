@@ -35,7 +35,7 @@ export const srmAt = (world: PlayWorld, site: SiteName, { wrap = (array) => arra
   const log: string[] = []
   const progress: number[] = []
   const driver = { ...world.driver, connect: async () => wrap(await world.open(site)) }
-  const records = { list: () => [], get: (name: string) => (name === 'here' ? { name, type: driver.type, connection: {} } : undefined), put: () => undefined, remove: () => false }
+  const records = { list: () => [{ name: 'here', type: driver.type, connection: {} }], get: () => undefined, put: () => undefined, remove: () => false }
   const arrays = { registry: createArrayRegistry({ [driver.type]: async () => driver }), records }
   return {
     site, log, progress,
