@@ -6,7 +6,7 @@ import type { Ctx } from '../../core/contract.ts'
 import { StorageError } from '../../core/errors.ts'
 import { isUp } from '../../host/iscsi/sessions.ts'
 import { attachLun, detachLun, linksOf } from '../raw-luns/attach.ts'
-import { readClaims, type LunClaim } from '../raw-luns/claims.ts'
+import { dropClaimsOf, readClaims, type LunClaim } from '../raw-luns/claims.ts'
 import { holdKey, registerNewPaths, releaseHold, takeHold, takeOverHold, victimOf } from '../raw-luns/hold.ts'
 import { describeLun, works, type Lun } from '../raw-luns/lun.ts'
 import { growMaps } from '../raw-luns/open.ts'
@@ -123,6 +123,7 @@ export const releaseLuns = async (ctx: Ctx, place: LunPlace): Promise<void> => {
   const { source, target } = place
   const luns = await ownLuns(ctx, place)
   for (const [vdi] of await claimsOf(ctx)) await detachLun(ctx, source, vdi)
+  await dropClaimsOf(ctx, ctx.sr)
   if (place.reserves) {
     for (const lun of luns) {
       if (lun.paths.some(works)) await releaseHold(ctx, lun, keyOf(ctx, place))
@@ -159,11 +160,12 @@ export const heldDevices = async (ctx: Ctx, { source, wanted }: LunPlace): Promi
   }))
 }
 
-/** The devices of an attached SR; placeMissing when this host does not hold them, unreachable when the target does not answer. */
+/** The devices of an attached SR; placeMissing when this host does not hold all of them, unreachable when the target does not answer. */
 export const needDevices = async (ctx: Ctx, place: LunPlace): Promise<readonly string[]> => {
   const devices = await heldDevices(ctx, place)
-  if (devices.length === 0) {
-    throw new StorageError('placeMissing', `This host does not hold the LUNs of SR ${ctx.sr}`, { layer, remedy: `smctl sr detach ${ctx.sr} && smctl sr attach ${ctx.sr}`, details: { sr_uuid: ctx.sr } })
+  // A detach that died may have given back some of them.
+  if (devices.length < place.wanted.values.length) {
+    throw new StorageError('placeMissing', `This host does not hold ${devices.length === 0 ? 'the LUNs' : 'all LUNs'} of SR ${ctx.sr}`, { layer, remedy: `smctl sr detach ${ctx.sr} && smctl sr attach ${ctx.sr}`, details: { sr_uuid: ctx.sr } })
   }
   await place.source.needTarget(ctx)
   return devices
