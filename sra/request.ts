@@ -9,7 +9,7 @@ import { writeDocument } from './write.ts'
 
 /** What is known of every request that can be answered at all. */
 export interface Envelope {
-  /** As it came, trimmed. */
+  /** As it came, trimmed, and cut when it is too long to be a command. */
   readonly name: string
   readonly outputFile: string
   readonly statusFile?: string
@@ -60,6 +60,9 @@ const trimmed = (root: XmlElement, name: string): string | undefined => {
   return text === '' ? undefined : text
 }
 
+/** What is longer is no command: it is told and logged no further than this. */
+const maxName = 200
+
 const envelopeOf = (root: XmlElement): Envelope => {
   if (root.name !== 'Command') throw unanswerable('does not begin with Command', 'Send one Command')
   const [output, ...more] = named(root, 'OutputFile')
@@ -68,7 +71,7 @@ const envelopeOf = (root: XmlElement): Envelope => {
   const logDirectory = named(root, 'LogDirectory')[0]?.text
   const level = trimmed(root, 'LogLevel')
   return {
-    name: trimmed(root, 'Name') ?? '', outputFile: output.text,
+    name: (trimmed(root, 'Name') ?? '').slice(0, maxName), outputFile: output.text,
     logLevel: level === 'trivia' || level === 'info' || level === 'warning' || level === 'error' ? level : 'verbose',
     ...(statusFile === undefined || statusFile.trim() === '' ? {} : { statusFile }), ...(logDirectory === undefined || logDirectory.trim() === '' ? {} : { logDirectory }),
   }

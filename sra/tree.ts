@@ -6,9 +6,10 @@ import type { SaxesParser } from 'saxes'
 import { StorageError } from '../core/errors.ts'
 
 export const sraNamespace = 'http://www.vmware.com/srm/sra/v2'
-export const maxDocumentBytes = 64 * 1024 * 1024
+/** 20,000 devices are discovered in less than half of it. */
+export const maxDocumentBytes = 16 * 1024 * 1024
 const maxDepth = 32
-/** 20,000 devices with their identities are 200,000 elements. */
+/** 20,000 devices with their identities are not half of it. */
 const maxElements = 500_000
 const maxAttributes = 64
 const sliceLength = 64 * 1024
