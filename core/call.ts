@@ -1,5 +1,5 @@
 /** One call on its way through the engine: its identity, its signal with a deadline, and what it may reach. */
-import type { Arrays } from './array/ports.ts'
+import type { ArrayOpener, Arrays } from './array/ports.ts'
 import type { Ctx, Driver, Sr } from './contract.ts'
 import { StorageError, toStorageError } from './errors.ts'
 import type { SrUuid, VdiUuid } from './ids.ts'
@@ -19,6 +19,7 @@ export interface DriverRegistry {
 export interface EngineState {
   readonly drivers: DriverRegistry
   readonly arrays: Arrays
+  readonly opener: ArrayOpener
   readonly host: Host
   readonly locks: Locks
   readonly records: HostRecords
@@ -57,6 +58,7 @@ export const ctxFor = (call: Call, sr: SrUuid): Ctx => ({
   log: call.log,
   clock: call.engine.clock,
   host: call.engine.host,
+  arrays: call.engine.opener,
   progress: call.progress,
 })
 

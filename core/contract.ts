@@ -9,6 +9,7 @@
  * - Failures are StorageErrors with the layer, what was found and a remedy.
  */
 import type * as z from 'zod'
+import type { ArrayOpener } from './array/ports.ts'
 import type { ErrorReport } from './errors.ts'
 import type { SrUuid, VdiUuid } from './ids.ts'
 import type { Clock, Host, LockRequest, Log, Release } from './ports.ts'
@@ -31,6 +32,8 @@ export interface CallCtx {
 /** What every function of an SR driver gets. */
 export interface Ctx extends CallCtx {
   readonly sr: SrUuid
+  /** The arrays that this host knows, for SRs whose VDIs are volumes of one. */
+  readonly arrays: ArrayOpener
 }
 
 /** dconf keys as they arrive: a flat map of strings (the SM API's dconf). */

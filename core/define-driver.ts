@@ -40,16 +40,20 @@ const checkPartial = (type: string, schema: z.ZodObject, raw: DeviceConfig): Dev
   return raw
 }
 
-const knownSecretKeys = new WeakMap<z.ZodObject, readonly string[]>()
-
-/** Keys of a dconf schema whose values are secrets. Asked by every call of an SR, so looked up once a schema. */
-export const secretKeys = (schema: z.ZodObject): readonly string[] => {
-  const known = knownSecretKeys.get(schema)
-  if (known !== undefined) return known
-  const keys = Object.entries(schema.shape).flatMap(([key, field]) => ((field as z.ZodType).meta()?.['secret'] === true ? [key] : []))
-  knownSecretKeys.set(schema, keys)
-  return keys
+/** Keys whose schema bears a mark. Asked by every call of an SR, so looked up once a schema. */
+const keysMarked = (mark: 'secret' | 'array'): ((schema: z.ZodObject) => readonly string[]) => {
+  const known = new WeakMap<z.ZodObject, readonly string[]>()
+  return (schema) => {
+    const keys = known.get(schema) ?? Object.entries(schema.shape).flatMap(([key, field]) => ((field as z.ZodType).meta()?.[mark] === true ? [key] : []))
+    known.set(schema, keys)
+    return keys
+  }
 }
+
+/** Keys of a dconf schema whose values are secrets. */
+export const secretKeys = keysMarked('secret')
+/** Those whose values name a configured array: its connection has secrets, too. */
+export const arrayKeys = keysMarked('array')
 
 /**
  * Checks a driver when it is loaded: contract version in the accepted range, a type that can be a file name, a strict

@@ -3,10 +3,11 @@
  * nothing reaches a driver in any other way.
  */
 import type * as z from 'zod'
+import { createArrayOpener } from './array/open.ts'
 import { noArrays, type Arrays } from './array/ports.ts'
 import { withLocks, type Call, type DriverRegistry, type EngineState } from './call.ts'
 import type { CallOptions, CallTrace, Engine, StorageEvent } from './caller.ts'
-import { secretKeys } from './define-driver.ts'
+import { arrayKeys, secretKeys } from './define-driver.ts'
 import { StorageError, toStorageError } from './errors.ts'
 import type { SrUuid, VdiUuid } from './ids.ts'
 import { invalidFromZod } from './invalid.ts'
@@ -84,6 +85,7 @@ export const createEngine = (options: EngineOptions): Engine => {
   const engine: EngineState = {
     drivers: options.drivers,
     arrays: options.arrays ?? noArrays,
+    opener: createArrayOpener(options.arrays ?? noArrays),
     host: options.host,
     locks,
     records,
@@ -123,13 +125,19 @@ export const createEngine = (options: EngineOptions): Engine => {
     const record = sr === undefined ? undefined : records.sr(sr)
     const told = params['device_config'] as Readonly<Record<string, string>> | undefined
     const secrets = new Set<string>()
-    for (const [type, config] of arraysIn(params)) {
-      if (!engine.arrays.registry.types.includes(type)) continue
-      for (const key of secretKeys((await engine.arrays.registry.load(type)).connection)) if (config[key] !== undefined && config[key] !== '') secrets.add(config[key])
-    }
+    const arrays = [...arraysIn(params)]
     for (const [type, config] of [[textOf(params, 'type'), told], [place?.type, place?.deviceConfig], [record?.type, record?.deviceConfig]] as const) {
       if (config === undefined || type === undefined || !options.drivers.types.includes(type)) continue
-      for (const key of secretKeys((await options.drivers.load(type)).dconf)) if (config[key] !== undefined && config[key] !== '') secrets.add(config[key])
+      const { dconf } = await options.drivers.load(type)
+      for (const key of secretKeys(dconf)) if (config[key] !== undefined && config[key] !== '') secrets.add(config[key])
+      for (const key of arrayKeys(dconf)) {
+        const array = engine.arrays.records.get(config[key] ?? '')
+        if (array !== undefined) arrays.push([array.type, array.connection])
+      }
+    }
+    for (const [type, config] of arrays) {
+      if (!engine.arrays.registry.types.includes(type)) continue
+      for (const key of secretKeys((await engine.arrays.registry.load(type)).connection)) if (config[key] !== undefined && config[key] !== '') secrets.add(config[key])
     }
     return [...secrets]
   }

@@ -3,6 +3,7 @@ import type { Driver } from '../core/contract.ts'
 
 /** SR type -> loader of its driver; the code of a driver is loaded when its type is first asked for. */
 export const builtinDrivers: Readonly<Record<string, () => Promise<Driver>>> = {
+  array: async () => (await import('./array/driver.ts')).default,
   ext: async () => (await import('./ext/driver.ts')).default,
   extoiscsi: async () => (await import('./extoiscsi/driver.ts')).default,
   file: async () => (await import('./file/driver.ts')).default,

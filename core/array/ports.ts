@@ -1,7 +1,7 @@
 /** What the engine needs to reach arrays: the known types, and what this host remembers of configured ones. */
 import { StorageError } from '../errors.ts'
-import type { ArrayDriver } from './contract.ts'
-import type { ArrayConnection } from './types.ts'
+import type { ArrayDriver, OpenArray } from './contract.ts'
+import type { ArrayConnection, ArrayCtx } from './types.ts'
 
 export interface ArrayRegistry {
   readonly types: readonly string[]
@@ -27,6 +27,18 @@ export interface ArrayRecords {
 export interface Arrays {
   readonly registry: ArrayRegistry
   readonly records: ArrayRecords
+}
+
+export interface NamedArray {
+  readonly array: OpenArray
+  readonly driver: ArrayDriver
+}
+
+/** How drivers of SRs reach arrays: those that this host knows by a name. Who opens one closes it. */
+export interface ArrayOpener {
+  readonly names: () => readonly string[]
+  /** notFound, with the names there are, when none is configured under this one; else as `connect`. */
+  open(ctx: ArrayCtx, name: string): Promise<NamedArray>
 }
 
 const noType = (type: string, types: readonly string[]): StorageError =>

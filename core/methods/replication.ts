@@ -3,13 +3,14 @@ import * as z from 'zod'
 import { replicationModes, transfers, unitRoles } from '../array/replication.ts'
 import { lazily } from '../lazily.ts'
 import { unitStates } from '../replication/states.ts'
-import { arrayRef, initiators, itemOf, objectId, peerRef } from './array-wire.ts'
+import { arrayRef, initiators, itemOf, objectId, peerRef, VolumeInfo } from './array-wire.ts'
 import { method, minutes, seconds, type MethodShape } from './define.ts'
-import { Time } from './wire.ts'
+import { Changed, Name, size, Time } from './wire.ts'
 
 const target = { array: arrayRef, peer: peerRef }
 const unit = objectId('The unit: its id on this array, or its key')
 const units = z.array(unit).min(1).max(1000).meta({ description: 'Units by id or key; every one is answered' })
+const group = objectId('The group, by its name on both arrays')
 const plan = z.string().max(64).optional().meta({ description: 'The token of Replication.plan, where data is discarded' })
 const operator = z.string().min(1).max(40).optional().meta({ description: 'Who declares the other side out of use, when it cannot be seen' })
 
@@ -83,6 +84,23 @@ export const replicationMethods = {
   }),
   'Replication.stop_test': change('Takes the copies of a test away.', 'stop-test', 'right --units unit-7'),
   'Replication.adopt': change('Makes the present direction the natural one.', 'adopt', 'left --peer right --units unit-7'),
+  'Replication.create_volume': method({
+    ...write, errors: [...write.errors, 'alreadyExists', 'noSpace', 'sizeOutOfRange', 'inProgress', 'unreachable'],
+    doc: 'Makes a volume that is replicated from the start, and its group when there is none; a step that fails takes everything back.',
+    params: () => z.strictObject({
+      array: arrayRef, peer: arrayRef, group, name: Name.min(1), size, pool: objectId('Where it is made').optional(),
+      provisioning: z.enum(['thin', 'full']).default('thin').meta({ description: 'thin where the array can' }),
+      mode: z.enum(replicationModes).default('periodic').meta({ description: 'Of a group that is made' }),
+      period_seconds: z.int().min(300).max(31_622_400).optional().meta({ description: 'Of a periodic group that is made' }),
+    }),
+    result: VolumeInfo, cli: cli('create-volume', ['array', 'peer', 'group', 'name', 'size'], 'left right Prod_RCG disk1 10G --mode synchronous'),
+  }),
+  'Replication.delete_volume': method({
+    ...write, errors: [...write.errors, 'stillPresented', 'hasDependents', 'inProgress', 'unreachable'],
+    doc: 'Deletes a replicated volume on both arrays, and its group when it was the last in it. Refused while it is presented.',
+    params: () => z.strictObject({ array: arrayRef, peer: arrayRef, group, name: Name.min(1) }), result: Changed,
+    cli: cli('delete-volume', ['array', 'peer', 'group', 'name'], 'left right Prod_RCG disk1'),
+  }),
   'Replication.remove': method({
     ...write, doc: 'Ends the replication of a unit; the data of both sides stays.', params: () => z.strictObject({ ...target, unit }), result: () => z.strictObject({ changed: z.boolean(), warnings: z.array(z.string()) }), cli: cli('remove', ['array', 'unit'], 'left unit-7 --peer right'),
   }),

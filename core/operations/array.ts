@@ -20,7 +20,7 @@ const section = <S extends Section>(array: OpenArray, name: S): NonNullable<Open
 
 const iso = (ms: number): string => new Date(ms).toISOString()
 
-const volumeInfo = (volume: Volume): Result<'Array.set_online'> => ({
+export const volumeInfo = (volume: Volume): Result<'Array.set_online'> => ({
   id: volume.id, name: volume.name, pool: volume.pool, size: volume.size, provisioning: volume.provisioning, online: volume.online, writable: volume.writable,
   presented_to: [...volume.presentedTo], health: volume.health, says: volume.says,
   ...(volume.wwid === undefined ? {} : { wwid: volume.wwid, page83: page83Of(volume.wwid) }),

@@ -1,41 +1,22 @@
 /** From the array that a call names to an open one: configured or described, reached for the length of the call, its calls bounded. */
 import type { ArrayDriver, OpenArray } from '../array/contract.ts'
-import type { ArrayRecord } from '../array/ports.ts'
+import { openRecord, recordOf } from '../array/open.ts'
+import type { ArrayRecord, NamedArray } from '../array/ports.ts'
 import type { ArrayCtx } from '../array/types.ts'
 import type { Call } from '../call.ts'
 import { StorageError, toStorageError } from '../errors.ts'
 import type { ArrayConnectionRef } from '../methods/array-wire.ts'
-import { boundArray } from '../replication/bounded.ts'
 import type { ReplicationSite } from '../replication/site.ts'
 
 export type ArrayRef = string | ArrayConnectionRef
-
-/** An array that is slower than this is taken for dead: a forced promotion may hang for ever. */
-const callDeadlineMs = 120_000
 
 const arrayCtx = (call: Call): ArrayCtx => ({
   callId: call.callId, signal: call.signal, log: call.log, clock: call.engine.clock, host: call.engine.host, progress: call.progress,
 })
 
-const described = (call: Call, ref: ArrayRef): Omit<ArrayRecord, 'name'> => {
-  if (typeof ref !== 'string') return { type: ref.type, connection: ref.device_config }
-  const record = call.engine.arrays.records.get(ref)
-  if (record !== undefined) return record
-  const known = call.engine.arrays.records.list().map(({ name }) => name)
-  throw new StorageError('notFound', `There is no configured array ${JSON.stringify(ref)}`, {
-    field: 'array', layer: 'engine', remedy: known.length === 0 ? 'Configure one: smctl array add <name> <type> key=value...' : `The configured ones are: ${known.join(', ')}`,
-  })
-}
+const described = (call: Call, ref: ArrayRef): Omit<ArrayRecord, 'name'> => (typeof ref === 'string' ? recordOf(call.engine.arrays, ref) : { type: ref.type, connection: ref.device_config })
 
-const openArray = async (call: Call, ref: ArrayRef): Promise<{ readonly array: OpenArray; readonly driver: ArrayDriver }> => {
-  const { type, connection } = described(call, ref)
-  const driver = await call.engine.arrays.registry.load(type)
-  try {
-    return { array: boundArray(await driver.connect(arrayCtx(call), connection), callDeadlineMs), driver }
-  } catch (error) {
-    throw toStorageError(error, `array:${type}`)
-  }
-}
+const openArray = async (call: Call, ref: ArrayRef): Promise<NamedArray> => openRecord(arrayCtx(call), call.engine.arrays, described(call, ref))
 
 export const withArray = async <T>(call: Call, ref: ArrayRef, work: (array: OpenArray, ctx: ArrayCtx, driver: ArrayDriver) => Promise<T>): Promise<T> => {
   const { array, driver } = await openArray(call, ref)

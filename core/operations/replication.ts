@@ -4,11 +4,11 @@ import type { Call } from '../call.ts'
 import { errorFromReport } from '../errors.ts'
 import type { Params, Result } from '../methods/index.ts'
 import {
-  adopt, checkTarget, eachUnit, failover, findUnit, listViews, pause, planFailover, planRestore, planReverse, prepareFailover, prepareRestore, prepareReverse, readView, removeUnit, restore,
+  adopt, checkTarget, createReplicatedVolume, deleteReplicatedVolume, eachUnit, failover, findUnit, listViews, pause, planFailover, planRestore, planReverse, prepareFailover, prepareRestore, prepareReverse, readView, removeUnit, restore,
   resume, reverse, startSync, startTest, stopTest, syncStatus, type OperationResult, type ReplicationSite, type UnitRef, type UnitView,
 } from '../replication/index.ts'
 import { replicationOf } from '../replication/site.ts'
-import { initiatorOf } from './array.ts'
+import { initiatorOf, volumeInfo } from './array.ts'
 import { withSite, type ArrayRef } from './open-array.ts'
 
 const when = (point: LastConsistent): string => (point.kind === 'time' ? new Date(point.ms).toISOString() : point.kind)
@@ -103,5 +103,12 @@ export const replicationOperations = {
   }),
   'Replication.stop_test': onUnits(async (site, ref, _params: Params<'Replication.stop_test'>) => stopTest(site, ref)),
   'Replication.adopt': onUnits(async (site, ref, _params: Params<'Replication.adopt'>) => adopt(site, ref)),
+  'Replication.create_volume': async (call: Call, params: Params<'Replication.create_volume'>): Promise<Result<'Replication.create_volume'>> =>
+    withSite(call, params.array, params.peer, async (site) => volumeInfo(await createReplicatedVolume(site, {
+      name: params.name, size: params.size, provisioning: params.provisioning, group: params.group, mode: params.mode,
+      ...(params.pool === undefined ? {} : { pool: params.pool }), ...(params.period_seconds === undefined ? {} : { periodSeconds: params.period_seconds }),
+    }))),
+  'Replication.delete_volume': async (call: Call, params: Params<'Replication.delete_volume'>): Promise<Result<'Replication.delete_volume'>> =>
+    withSite(call, params.array, params.peer, async (site) => ({ changed: await deleteReplicatedVolume(site, params.name, params.group) })),
   'Replication.remove': onUnit(async (site, ref, _params: Params<'Replication.remove'>, more) => ({ changed: true, warnings: [...(await removeUnit(site, ref)), ...more] })),
 }

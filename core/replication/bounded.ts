@@ -26,13 +26,18 @@ const race = async <T>(work: Promise<T>, name: string, signal: AbortSignal, dead
 
 type Call = (ctx: ArrayCtx, ...rest: readonly unknown[]) => Promise<unknown>
 
-/** The same array, its replication calls bounded. A deadline of its own for every call, in milliseconds. */
-export const boundArray = (array: OpenArray, deadlineMs: number): OpenArray => {
-  if (array.replication === undefined) return array
-  const bounded = Object.fromEntries(Object.entries(array.replication as unknown as Readonly<Record<string, Call | undefined>>).flatMap(([name, call]) =>
-    call === undefined ? [] : [[name, async (ctx: ArrayCtx, ...rest: readonly unknown[]) => {
-      ctx.signal.throwIfAborted()
-      return race(call(ctx, ...rest), name, ctx.signal, deadlineMs)
-    }]]))
-  return { ...array, replication: bounded as unknown as NonNullable<OpenArray['replication']> }
-}
+/** Calls that answer at once, or with a job: of these a slow one is a dead array. Copies and searches may take their time, within the call they are for. */
+const quick: ReadonlySet<string> = new Set(['info', 'status', 'list', 'volume', 'create', 'remove', 'job'])
+
+const bound = <S extends object>(section: S, deadlineMs: number, only?: ReadonlySet<string>): S => Object.fromEntries(Object.entries(section).map(([name, call]: [string, unknown]) =>
+  typeof call !== 'function' || only?.has(name) === false ? [name, call] : [name, async (ctx: ArrayCtx, ...rest: readonly unknown[]) => {
+    ctx.signal.throwIfAborted()
+    return race((call as Call)(ctx, ...rest), name, ctx.signal, deadlineMs)
+  }])) as S
+
+/** The same array, its replication calls and those that must be quick bounded. A deadline of its own for every call, in milliseconds. */
+export const boundArray = (array: OpenArray, deadlineMs: number): OpenArray => ({
+  ...bound(array, deadlineMs, quick),
+  ...(array.replication === undefined ? {} : { replication: bound(array.replication, deadlineMs) }),
+  ...(array.metadata === undefined ? {} : { metadata: bound(array.metadata, deadlineMs) }),
+})

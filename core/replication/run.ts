@@ -52,6 +52,10 @@ export const refuse = (kind: ErrorKind, message: string, remedy: string, view?: 
 /** Keys of units are the array's words and no file names. */
 const lockName = (key: string): string => `replication-${digest(key)}`
 
+/** One operation a unit at a time on this host; released by the kernel when the process dies. */
+export const lockUnit = async (site: ReplicationSite, key: string, purpose: string) =>
+  site.ctx.host.exclusive(lockName(key), `${purpose} (call ${site.ctx.callId})`, 5000, site.ctx.signal)
+
 const fresh = async (site: ReplicationSite, at: SideHandle): Promise<ReplicationUnit> => {
   const unit = await at.replication.unit(site.ctx, at.unit.id)
   if (unit === undefined) throw refuse('notFound', `The unit ${at.unit.name} is gone from the array`, 'Look at both arrays: smctl replication list')
@@ -102,7 +106,7 @@ const checkPending = (op: ReplicationOperation, view: UnitView): void => {
  */
 export const runOperation = async (site: ReplicationSite, op: ReplicationOperation, ref: UnitRef, body: (work: Work) => Promise<void>, already: (view: UnitView) => boolean = () => false): Promise<OperationResult> => {
   const first = await findUnit(site, ref)
-  const lock = await site.ctx.host.exclusive(lockName(first.key), `${op} of ${nameOf(ref)} (call ${site.ctx.callId})`, 5000, site.ctx.signal)
+  const lock = await lockUnit(site, first.key, `${op} of ${nameOf(ref)}`)
   try {
     const view = await readView(site, await findUnit(site, ref))
     checkPending(op, view)

@@ -2,8 +2,8 @@
 import type { SyncSession } from '../array/replication.ts'
 import { toStorageError } from '../errors.ts'
 import { markKeys } from './marks.ts'
-import { refuse, runOperation, type OperationResult } from './run.ts'
-import { findUnit, layer, type ReplicationSite, type UnitRef } from './site.ts'
+import { lockUnit, refuse, runOperation, type OperationResult } from './run.ts'
+import { findUnit, layer, nameOf, type ReplicationSite, type UnitRef } from './site.ts'
 import { operationRules, remedies } from './states.ts'
 import { isGuard, mustReach } from './steps.ts'
 import { readView, sideHandle, type UnitView } from './view.ts'
@@ -82,18 +82,23 @@ export const resume = async (site: ReplicationSite, ref: UnitRef): Promise<Opera
     await steps([{ name: 'resume', at, done: (unit) => unit.transfer === 'running' || unit.transfer === 'initial', act: async (replication, unit) => replication.resume(site.ctx, unit.id) }])
   })
 
-/** Ends replication; the data of both sides stays. 1 remove at each array within reach - repeat: gone is done. */
+/** Ends replication; the data of both sides stays. Not beside another operation on the unit. 1 remove at each array within reach - repeat: gone is done. */
 export const removeUnit = async (site: ReplicationSite, ref: UnitRef): Promise<readonly string[]> => {
-  const view = await readView(site, await findUnit(site, ref))
-  const verdict = operationRules.remove[view.state]
-  if (verdict !== 'run') throw refuse(verdict === 'done' ? 'notReplicated' : verdict, `Replication of ${view.local.name} cannot be ended now. ${view.says}`, remedies[view.state], view)
-  const warnings: string[] = []
-  for (const side of ['source', 'target'] as const) {
-    const handle = sideHandle(site, view, side)
-    if (handle === undefined) warnings.push(`The ${side} array was not within reach: end replication there too`)
-    else await handle.replication.remove(site.ctx, handle.unit.id)
+  const lock = await lockUnit(site, (await findUnit(site, ref)).key, `remove of ${nameOf(ref)}`)
+  try {
+    const view = await readView(site, await findUnit(site, ref))
+    const verdict = operationRules.remove[view.state]
+    if (verdict !== 'run') throw refuse(verdict === 'done' ? 'notReplicated' : verdict, `Replication of ${view.local.name} cannot be ended now. ${view.says}`, remedies[view.state], view)
+    const warnings: string[] = []
+    for (const side of ['source', 'target'] as const) {
+      const handle = sideHandle(site, view, side)
+      if (handle === undefined) warnings.push(`The ${side} array was not within reach: end replication there too`)
+      else await handle.replication.remove(site.ctx, handle.unit.id)
+    }
+    return warnings
+  } finally {
+    lock.release()
   }
-  return warnings
 }
 
 /** Makes the present roles the natural ones, at each array within reach - repeat: they are. */

@@ -12,6 +12,8 @@ const TargetUser = z.strictObject({
   initiator: z.string(),
   /** Of a short look at the target; it counts until then only, as nobody takes it back after a crash. */
   untilMs: z.number().optional(),
+  /** Of a user that needs one LUN of it: the identity of that, as udev spells it. */
+  scsiId: z.string().optional(),
 })
 export type TargetUser = z.infer<typeof TargetUser>
 
@@ -37,6 +39,10 @@ export const usersOfTarget = async (ctx: Ctx, { iqn, initiator }: Pick<Target, '
   (await usersOf(ctx).list())
     .filter(({ stale, value }) => !stale && value.iqn === iqn && value.initiator === initiator && (value.untilMs === undefined || value.untilMs > ctx.clock.now()))
     .map(({ name, value }) => ({ name, ...value }))
+
+/** The users of this boot whose name begins so, whatever target they use. */
+export const usersNamed = async (ctx: Ctx, prefix: string): Promise<readonly NamedUser[]> =>
+  (await usersOf(ctx).list()).filter(({ stale, name }) => !stale && name.startsWith(prefix)).map(({ name, value }) => ({ name, ...value }))
 
 const hour = 60 * 60_000
 

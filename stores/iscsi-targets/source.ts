@@ -16,7 +16,7 @@ export const userOf = (target: Target, driver: string): TargetUser => ({ driver,
 
 const byPath = (session: IscsiSession, lun: number): string => `/dev/disk/by-path/ip-${session.portal.address}:${session.portal.port}-iscsi-${session.iqn}-lun-${lun}`
 
-const pathsOf = async (ctx: Ctx, sessions: readonly IscsiSession[]): Promise<readonly LunPath[]> => {
+export const pathsOf = async (ctx: Ctx, sessions: readonly IscsiSession[]): Promise<readonly LunPath[]> => {
   const all = await Promise.all(sessions.map(async (session) =>
     (await disksOf(ctx.host.files, session)).disks.map((disk) => ({ disk, via: formatPortal(session.portal), up: isUp(session), link: byPath(session, disk.lun) }))))
   return all.flat()

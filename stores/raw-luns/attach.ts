@@ -11,7 +11,7 @@ import { parseOpeners } from '../../host/scsi/parse.ts'
 import { claimLun, dropClaim, readClaim, updateClaim, type LunClaim } from './claims.ts'
 import { renewLunLock } from './locks.ts'
 import { describeLun, works, type Lun } from './lun.ts'
-import { seeLuns, type LunSource } from './source.ts'
+import { seeLuns, type SeenFrom } from './source.ts'
 
 const layer = 'store:raw-luns'
 
@@ -53,7 +53,7 @@ const inUse = (vdi: VdiUuid, lun: Lun, by: string): StorageError =>
   new StorageError('busy', `${describeLun(lun)}, is in use on this host: ${by}`, { layer, remedy: 'Let its user close, unmount or deactivate it first', details: { vdi_uuid: vdi } })
 
 /** The map to hand out. It comes some time after the disks; `auto` goes on without one when it does not come. */
-const mapFor = async (ctx: Ctx, source: LunSource, lun: Lun): Promise<MapDevice | undefined> => {
+const mapFor = async (ctx: Ctx, source: SeenFrom, lun: Lun): Promise<MapDevice | undefined> => {
   const expected = source.multipath === 'yes' || (source.multipath === 'auto' && lun.paths.length > 1)
   if (lun.map !== undefined || !expected) return lun.map
   const [first] = lun.paths
@@ -67,16 +67,17 @@ const mapFor = async (ctx: Ctx, source: LunSource, lun: Lun): Promise<MapDevice 
 }
 
 /**
+ * `vdi` is what it is called to the caller, where that is not the uuid of the LUN.
  * Steps: 1. claim the LUN on this host; 2. find its steady name; 3. ask the disk behind that name who it is; 4. let the kernel
  * refuse writes, for `ro`; 5. register this host's paths again when it holds the VDI's lock. A repeat goes through all of them
  * again; after a crash the claim stays until the VDI or the SR is detached.
  */
-export const attachLun = async (ctx: Ctx, source: LunSource, lun: Lun, mode: 'ro' | 'rw'): Promise<Attachment> => {
+export const attachLun = async (ctx: Ctx, source: SeenFrom, lun: Lun, mode: 'ro' | 'rw', vdi = lun.vdi): Promise<Attachment> => {
   const claim: LunClaim = { sr: ctx.sr, driver: source.driver, scsiId: lun.identity.scsiId, number: lun.number, size: lun.size, ...(source.carries === undefined ? {} : { carries: source.carries }) }
   const fresh = await claimLun(ctx, lun.vdi, claim)
   try {
     const user = fresh ? await builtOn(ctx, lun) : undefined
-    if (user !== undefined) throw inUse(lun.vdi, lun, user)
+    if (user !== undefined) throw inUse(vdi, lun, user)
     const map = await mapFor(ctx, source, lun)
     const path = await waitForLink(ctx, linksOf(lun, map))
     await proveIdentity(ctx, path, lun.identity)
@@ -127,13 +128,13 @@ const flush = async (ctx: Ctx, lun: Lun): Promise<void> => {
  * Steps: 1. refuse while it is in use; 2. flush; 3. writable again; 4. drop the claim. A LUN that is gone has none of the first
  * three; repeated after a crash, each is done or done again.
  */
-export const detachLun = async (ctx: Ctx, source: LunSource, vdi: VdiUuid): Promise<void> => {
+export const detachLun = async (ctx: Ctx, source: SeenFrom, vdi: VdiUuid, called = vdi): Promise<void> => {
   const claim = await readClaim(ctx, vdi)
   if (claim !== undefined && claim.sr !== ctx.sr) return
   const lun = (await seeLuns(ctx, source)).luns.find((one) => one.vdi === vdi)
   if (lun !== undefined && claim !== undefined) {
     const user = (await builtOn(ctx, lun)) ?? (await openedBy(ctx, [...lun.paths.map(({ disk }) => disk.node), ...(lun.map === undefined ? [] : [lun.map.node])]))
-    if (user !== undefined) throw inUse(vdi, lun, user)
+    if (user !== undefined) throw inUse(called, lun, user)
     if (claim.madeReadOnly === true) await makeWritable(ctx, lun, claim)
     else await flush(ctx, lun)
   }

@@ -3,7 +3,8 @@ import type { Ctx, Finding, Orphan, Recovery, SrStat } from '../../core/contract
 import { mapOn, type MapDevice } from '../../host/scsi/disks.ts'
 import { lunsOf, type Lun, type LunPath } from './lun.ts'
 
-export interface LunSource {
+/** Where this host sees them: enough to hand one out and to take it back. */
+export interface SeenFrom {
   /** SR type, for marks and messages. */
   readonly driver: string
   /** What lies on its LUNs is the SR; else each of them is a VDI. */
@@ -12,9 +13,12 @@ export interface LunSource {
   readonly target: string
   /** `yes`: a LUN is handed out through its multipath map only; `auto`: through its map when there is one. */
   readonly multipath: 'yes' | 'no' | 'auto'
-  readonly names: Pick<SrStat, 'name' | 'description'>
   /** All paths, also those that do not work. */
   paths(ctx: Ctx): Promise<readonly LunPath[]>
+}
+
+export interface LunSource extends SeenFrom {
+  readonly names: Pick<SrStat, 'name' | 'description'>
   /** Fails with unreachable when no way to the target works: what is then seen says nothing about what is there. */
   needTarget(ctx: Ctx): Promise<void>
   /** Makes the kernel look again at what the target offers. */
@@ -31,7 +35,7 @@ export interface SeenLuns {
 }
 
 /** What this host sees now, whether or not the target answers. */
-export const seeLuns = async (ctx: Ctx, source: LunSource): Promise<SeenLuns> => {
+export const seeLuns = async (ctx: Ctx, source: SeenFrom): Promise<SeenLuns> => {
   const paths = await source.paths(ctx)
   const maps = await Promise.all(paths.map(async ({ disk }): Promise<readonly (readonly [string, MapDevice])[]> => {
     const map = await mapOn(ctx.host.files, disk)

@@ -2,11 +2,12 @@
  * Replication of the model array: asynchronous (or synchronous) units, a number per initiator group as identity, and other execution
  * sites than most arrays: sync and restore run at the target, reverse at the source, and both have a part at the other site.
  */
+import { copyFileSync } from 'node:fs'
 import type { ArrayReplication, RecoveryPoint, ReplicationTraits, UnitRole } from '../../../core/array/replication.ts'
 import type { ArrayCtx } from '../../../core/array/types.ts'
 import { StorageError } from '../../../core/errors.ts'
 import { groupFor, presentationsOf, presentTo } from './access.ts'
-import { copyUnit, fill, makeBlank, removeCopy, removeVolumeFile } from './data.ts'
+import { copyUnit, fill, makeBlank, removeCopy, removeVolumeFile, volumeFile } from './data.ts'
 import { known, layer, newId, peerOf, readState, tick, withFirmware, type Firmware, type ModelUnit } from './state.ts'
 import { inCopy, peerUnit, runCycle, shownUnit, startSync, syncStatus } from './units.ts'
 
@@ -233,13 +234,7 @@ export const modelReplication = (directory: string): ArrayReplication => {
       if (want.peer !== peer.id) throw new StorageError('notFound', `There is no peer ${want.peer}`, { layer, field: 'peer', remedy: `The peer is ${peer.id}` })
       if (Object.values(firmware.own.units).some(({ name }) => name === want.name)) throw new StorageError('alreadyExists', `There is a unit ${want.name}`, { layer, field: 'name', remedy: 'Take another name' })
       const key = `key-${newId(firmware.own, firmware.own.id)}`
-      const members = want.volumes.map((volume) => {
-        const original = known(firmware.own.volumes, volume, 'volume')
-        const other = newId(peer, 'volume')
-        peer.volumes[other] = { ...original, number: peer.next, presentations: [] }
-        makeBlank(firmware.own.peer.directory, other, original.size)
-        return { volume, other, key: `${key}/${volume}` }
-      })
+      const members = want.volumes.map((volume) => twinFor(firmware, key, volume))
       const base = {
         key, kind: want.kind, name: want.name, mode: want.mode, ...(want.periodSeconds === undefined ? {} : { periodSeconds: want.periodSeconds }),
         transfer: 'initial' as const, reversePrepared: false, marks: {}, points: [], tests: [], sessions: {},
@@ -250,5 +245,43 @@ export const modelReplication = (directory: string): ArrayReplication => {
       peer.units[newId(peer, 'unit')] = { ...structuredClone(base), naturalRole: 'target', role: 'target', members: members.map(({ other, key: one }) => ({ volume: other, key: one })) }
       return shownUnit(firmware, id, unit)
     }),
+    addVolume: async (_ctx, id, volume) => on(id, (firmware, unit) => {
+      if (unit.members.some((member) => member.volume === volume)) return shownUnit(firmware, id, unit)
+      needRole(unit, 'source')
+      const other = peerUnit(peerOf(firmware), unit.key)
+      if (other?.role !== 'target') throw wrongRole(unit, 'a peer that is the target')
+      const { other: twin, key } = twinFor(firmware, unit.key, volume)
+      unit.members.push({ volume, key })
+      other.members.push({ volume: twin, key })
+      // The next cycle brings all of it; what the target has until then is complete without it.
+      if (other.current !== undefined) copyFileSync(volumeFile(firmware.own.peer.directory, twin), inCopy(firmware.own.peer.directory, other.current, twin))
+      if (unit.mode === 'synchronous' && unit.transfer === 'running') runCycle(firmware, unit)
+      return shownUnit(firmware, id, unit)
+    }),
+    removeVolume: async (_ctx, id, volume) => on(id, (firmware, unit) => {
+      const member = unit.members.find((one) => one.volume === volume)
+      if (member === undefined) return shownUnit(firmware, id, unit)
+      needRole(unit, 'source')
+      const peer = peerOf(firmware)
+      const other = peerUnit(peer, unit.key)
+      const twin = other?.members.find(({ key }) => key === member.key)
+      if (other !== undefined && twin !== undefined) {
+        if (other.current !== undefined) fill(firmware.own.peer.directory, twin.volume, inCopy(firmware.own.peer.directory, other.current, twin.volume))
+        other.members = other.members.filter((one) => one !== twin)
+      }
+      unit.members = unit.members.filter((one) => one !== member)
+      return shownUnit(firmware, id, unit)
+    }),
   }
+}
+
+/** The volume that a new member is copied to, under the same name. */
+const twinFor = (firmware: Firmware, unitKey: string, volume: string): { readonly volume: string; readonly other: string; readonly key: string } => {
+  const peer = peerOf(firmware)
+  const original = known(firmware.own.volumes, volume, 'volume')
+  const { parent: _parent, ...plain } = original
+  const other = newId(peer, 'volume')
+  peer.volumes[other] = { ...plain, number: peer.next, presentations: [] }
+  makeBlank(firmware.own.peer.directory, other, original.size)
+  return { volume, other, key: `${unitKey}/${volume}` }
 }

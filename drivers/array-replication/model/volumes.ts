@@ -5,8 +5,8 @@ import type { Outcome, Snapshot, Volume } from '../../../core/array/types.ts'
 import { asWwid, type Wwid } from '../../../core/array/wwid.ts'
 import { StorageError } from '../../../core/errors.ts'
 import { contentFile, fill, makeBlank, makeCopy, removeCopy, removeVolumeFile, volumeFile } from './data.ts'
-import { known, layer, newId, partId, tick, withFirmware, type Firmware, type ModelState } from './state.ts'
-import { inCopy } from './units.ts'
+import { known, layer, newId, partId, peerOf, tick, withFirmware, type Firmware, type ModelState } from './state.ts'
+import { inCopy, peerUnit } from './units.ts'
 
 export const maxSnapshots = 32
 const sizeStep = 4096
@@ -31,6 +31,21 @@ const shown = ({ own, directory }: Firmware, id: string): Volume => {
     ...(volume.parent === undefined ? {} : { parent: volume.parent }), ...(volume.qos === undefined ? {} : { qos: volume.qos }),
     ...(unit === undefined ? {} : { replicationUnit: unit[0] }),
   }
+}
+
+/** A replicated volume grows on both arrays, the target first: it is never smaller than what is copied to it. */
+const growTwin = (firmware: Firmware, id: string, size: number): void => {
+  const unit = Object.values(firmware.own.units).find(({ members }) => members.some(({ volume }) => volume === id))
+  if (unit === undefined) return
+  if (unit.role !== 'source' || size < known(firmware.own.volumes, id, 'volume').size) throw refuse('busy', `${id} is replicated (${unit.role}): it can only grow, at the source`, 'Do it at the source array')
+  const peer = peerOf(firmware)
+  const key = unit.members.find(({ volume }) => volume === id)?.key
+  const other = peerUnit(peer, unit.key)
+  const twin = other?.members.find((member) => member.key === key)
+  if (other === undefined || twin === undefined) return
+  known(peer.volumes, twin.volume, 'volume').size = size
+  truncateSync(volumeFile(firmware.own.peer.directory, twin.volume), size)
+  if (other.current !== undefined) truncateSync(inCopy(firmware.own.peer.directory, other.current, twin.volume), size)
 }
 
 /** The part of a snapshot as what it is to a host: a volume that can only be read. */
@@ -84,10 +99,10 @@ export const modelVolumes = (directory: string): ModelVolumes => {
     }),
     resize: async (_ctx, id, size, shrink) => on((firmware) => {
       const volume = known(firmware.own.volumes, id, 'volume')
-      if (shown(firmware, id).replicationUnit !== undefined) throw refuse('busy', `${volume.name} is replicated`, 'End its replication first')
       if (size <= 0 || size % sizeStep !== 0) throw refuse('sizeOutOfRange', `size: ${size} is no positive multiple of ${sizeStep}`, `Round it up to a multiple of ${sizeStep}`)
       if (size < volume.size && !shrink) throw refuse('wouldLoseData', `${volume.name} has ${volume.size} bytes; ${size} would cut off the rest`, 'Say that it may shrink')
       const changed = volume.size !== size
+      growTwin(firmware, id, size)
       truncateSync(volumeFile(directory, id), size)
       volume.size = size
       return done(shown(firmware, id), changed)

@@ -198,13 +198,15 @@ describe('the safety rules', () => {
     expect([await made.counters('a'), await made.counters('b')]).toEqual([[7, 7, 7], [7, 7, 7]])
   })
 
-  it('16: volumes of a unit are not restored, resized or removed behind its back', async () => {
+  it('16: volumes of a unit are not restored, shrunk or removed behind its back, and grow on both sides', async () => {
     const { at } = await start()
-    const { local, ctx } = await at('a')
+    const { local, remote, ctx } = await at('a')
     const [volume] = await local.list(ctx)
     const id = volume?.id ?? ''
     await local.access?.unpresent(ctx, id, volume?.presentedTo ?? [])
-    expect((await failure(local.resize(ctx, id, 8192, false))).kind).toBe('busy')
+    await local.resize(ctx, id, 8192, false)
+    expect((await remote?.list(ctx))?.map(({ size }) => size)).toEqual([8192, 4096, 4096])
+    expect((await failure(local.resize(ctx, id, 4096, true))).kind).toBe('busy')
     expect((await failure(local.remove(ctx, id))).kind).toBe('busy')
   })
 

@@ -2,6 +2,7 @@
  * A small model world: one or two hosts with volumes, host tools as models, records and locks. It can be copied at any
  * instant, as the death of a process or as a power cut leaves it; tests go on in the copy.
  */
+import type { Arrays } from '../../../core/array/ports.ts'
 import type { DriverRegistry } from '../../../core/call.ts'
 import type { Engine } from '../../../core/caller.ts'
 import type { Driver } from '../../../core/contract.ts'
@@ -192,6 +193,8 @@ export interface EngineSettings extends ProcessWatch {
   readonly formats?: ScannedFormats
   readonly memory?: 'kept' | 'lost'
   readonly lockWaitMs?: number
+  /** That the hosts know; none when absent. */
+  readonly arrays?: Arrays
   /** Faults of the world, beside those of this process. */
   readonly faults?: readonly Fault[]
 }
@@ -213,7 +216,7 @@ export const startEngine = (machine: Machine, host: ModelHost, settings: EngineS
   }
   const engine = createEngine({
     drivers: registryOf(settings.driver), host: port, locks: createModelLocks(host, process), records: createModelRecords(records, process, host.bootId),
-    clock, log: settings.log, version: '0.0.0', stateDirectory: '/var/lib/storage-manager', ...(settings.lockWaitMs === undefined ? {} : { lockWaitMs: settings.lockWaitMs }),
+    clock, log: settings.log, ...(settings.arrays === undefined ? {} : { arrays: settings.arrays }), version: '0.0.0', stateDirectory: '/var/lib/storage-manager', ...(settings.lockWaitMs === undefined ? {} : { lockWaitMs: settings.lockWaitMs }),
   })
   return { ...engine, process, files }
 }

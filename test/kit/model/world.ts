@@ -1,7 +1,8 @@
 /** A conformance world in memory: what a driver's test builds in a few lines, on model files and model tools. */
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
-import type { DeviceConfig, Driver } from '../../../core/contract.ts'
+import type { Arrays } from '../../../core/array/ports.ts'
+import type { DeviceConfig, Driver, Feature } from '../../../core/contract.ts'
 import type { Result } from '../../../core/methods/index.ts'
 import type { Log } from '../../../core/ports.ts'
 import { pinoLog } from '../../../host/log.ts'
@@ -34,6 +35,10 @@ export interface ModelWorldOptions extends MachineOptions {
   /** Both hosts reach the same storage. */
   readonly shared?: boolean
   readonly trouble?: (machine: () => Machine) => Trouble
+  /** That both hosts know. */
+  readonly arrays?: Arrays
+  /** What an SR of this world offers, when that is less than its type can. */
+  readonly features?: readonly Feature[]
 }
 
 /** The real log with its real masking, kept as text. */
@@ -99,6 +104,7 @@ export const modelHarness = (options: ModelWorldOptions): Harness<ModelEngine> =
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.vdiSize === undefined ? {} : { vdiSize: options.vdiSize }),
     ...(options.lacks === undefined ? {} : { lacks: options.lacks }),
+    ...(options.features === undefined ? {} : { features: options.features }),
     world: async (): Promise<World<ModelEngine>> => {
       let machine = buildMachine(options)
       const book = createLogBook()
@@ -110,6 +116,7 @@ export const modelHarness = (options: ModelWorldOptions): Harness<ModelEngine> =
           const host = how.host === 'second' ? machine.second : machine.first
           const engine = startEngine(machine, host, {
             driver: options.driver, log: book.log,
+            ...(options.arrays === undefined ? {} : { arrays: options.arrays }),
             ...(options.formats === undefined ? {} : { formats: options.formats }),
             ...(how.memory === undefined ? {} : { memory: how.memory }),
           })

@@ -60,8 +60,12 @@ const meets = async (plan: FaultPlan, name: string, call: () => Promise<unknown>
   return answer
 }
 
+const wrapped = (section: object, plan: FaultPlan, only?: readonly string[]): object => Object.fromEntries(Object.entries(section).map(([name, call]) =>
+  [name, typeof call === 'function' && (only === undefined || only.includes(name)) ? async (...args: readonly unknown[]) => meets(plan, name, async () => (call as Call)(...args)) : call]))
+
+/** Of the array itself what replicated volumes are made and deleted with. */
 export const withFaults = (array: OpenArray, plan: FaultPlan): OpenArray => ({
-  ...array,
-  replication: Object.fromEntries(Object.entries(array.replication as unknown as Readonly<Record<string, Call>>).map(([name, call]) =>
-    [name, async (...args: readonly unknown[]) => meets(plan, name, async () => call(...args))])) as unknown as NonNullable<OpenArray['replication']>,
+  ...array, ...wrapped(array, plan, ['create', 'remove', 'list', 'volume']),
+  replication: wrapped(array.replication ?? {}, plan) as NonNullable<OpenArray['replication']>,
+  ...(array.metadata === undefined ? {} : { metadata: wrapped(array.metadata, plan) as NonNullable<OpenArray['metadata']> }),
 })

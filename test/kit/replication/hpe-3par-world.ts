@@ -77,7 +77,7 @@ export const hpe3parWorld: NewWorld = async ({ mode }) => {
     return false
   }
   return {
-    traits, mode, key, hosts, silentMs: 3_000,
+    traits, mode, key, hosts, volumeSize: 256 * 1024 * 1024, silentMs: 3_000,
     open: connect,
     idAt: (site) => ids[site],
     async write(site, value) {

@@ -36,7 +36,7 @@ export const modelWorld: NewWorld = async ({ mode }) => {
   return {
     traits: modelTraits, mode, key: unit.key, open,
     idAt: (site) => ids[site],
-    hosts: hostsOf,
+    hosts: hostsOf, volumeSize: size,
     async write(site, value) {
       const array = await open(site)
       const bytes = Buffer.alloc(8)

@@ -1,9 +1,10 @@
 /** Every operation of disaster recovery with a state to start from, what must be true when it has succeeded, and what never may be false. */
 import { strict as assert } from 'node:assert'
 import {
-  failover, findUnit, pause, planFailover, planRestore, planReverse, prepareFailover, prepareRestore, prepareReverse, readView, restore, resume, reverse, startSync, startTest, stopTest,
+  createReplicatedVolume, deleteReplicatedVolume, failover, findUnit, pause, planFailover, planRestore, planReverse, prepareFailover, prepareRestore, prepareReverse, readView, restore, resume, reverse, startSync, startTest, stopTest,
   type ReplicationSite, type UnitView,
 } from '../../../core/replication/index.ts'
+import { StorageError } from '../../../core/errors.ts'
 import type { ReplicationWorld, Sight, SiteName } from './world.ts'
 
 export interface Actors {
@@ -83,10 +84,61 @@ const doRestore = async (actors: Actors): Promise<unknown> => {
   return restore(await actors.at(main), ref, { ...word, plan: planRestore(await viewAt(actors, main)).token })
 }
 
+
 const none = async (): Promise<void> => undefined
 const both: readonly Sight[] = ['both', 'own']
 
+const mine = { name: 'kit-new', provisioning: 'thin' } as const
+const newGroup = { group: 'kit-group', periodSeconds: 31_622_400 } as const
+
+const createMine = async ({ at, world }: Actors, group: string = newGroup.group): Promise<unknown> => {
+  const site = await at('a')
+  // Made by the run that was interrupted: the repeat answers that it is there.
+  return createReplicatedVolume(site, { ...mine, size: world.volumeSize, group, mode: world.mode, ...(world.mode === 'periodic' ? { periodSeconds: newGroup.periodSeconds } : {}) }).catch((error: unknown) => {
+    if (error instanceof StorageError && error.kind === 'alreadyExists') return undefined
+    throw error
+  })
+}
+
+/** The volume on each array, and the members of the groups that are there. */
+const whatIs = async ({ at }: Actors): Promise<{ readonly volumes: readonly number[]; readonly groups: Readonly<Record<string, readonly number[]>>; readonly texts: readonly string[] }> => {
+  const { ctx, local, remote } = await at('a')
+  const arrays = [local, ...(remote === undefined ? [] : [remote])]
+  const volumes = await Promise.all(arrays.map(async (array) => (await array.list(ctx)).filter(({ name }) => name === mine.name).length))
+  const groups: Record<string, number[]> = {}
+  for (const array of arrays) for (const { name, members } of (await array.replication?.units(ctx)) ?? []) groups[name] = [...(groups[name] ?? []), members.length]
+  return { volumes, groups, texts: [...((await local.metadata?.list(ctx, 'op.')) ?? new Map<string, string>()).keys()] }
+}
+
 export const scenarios: readonly Scenario[] = [
+  {
+    name: 'making a replicated volume with its group', sights: ['both'], prepare: none, run: async (actors) => createMine(actors),
+    async reached(actors) {
+      assert.deepEqual(await whatIs(actors), { volumes: [1, 1], groups: { unit: [3, 3], [newGroup.group]: [1, 1] }, texts: [] })
+    },
+  },
+  {
+    name: 'making a replicated volume in a group that is there', sights: ['both'], prepare: none, run: async (actors) => createMine(actors, 'unit'),
+    async reached(actors) {
+      assert.deepEqual(await whatIs(actors), { volumes: [1, 1], groups: { unit: [4, 4] }, texts: [] })
+      await rolesAre(actors, 'source', 'target')
+    },
+  },
+  {
+    name: 'deleting the last replicated volume of a group', sights: ['both'], prepare: async (actors) => void (await createMine(actors)),
+    run: async ({ at }) => deleteReplicatedVolume(await at('a'), mine.name, newGroup.group),
+    async reached(actors) {
+      assert.deepEqual(await whatIs(actors), { volumes: [0, 0], groups: { unit: [3, 3] }, texts: [] })
+    },
+  },
+  {
+    name: 'deleting one of several replicated volumes', sights: ['both'], prepare: async (actors) => void (await createMine(actors, 'unit')),
+    run: async ({ at }) => deleteReplicatedVolume(await at('a'), mine.name, 'unit'),
+    async reached(actors) {
+      assert.deepEqual(await whatIs(actors), { volumes: [0, 0], groups: { unit: [3, 3] }, texts: [] })
+      await rolesAre(actors, 'source', 'target')
+    },
+  },
   {
     name: 'prepareFailover of a protected unit', sights: both, prepare: none,
     run: async ({ at, world }) => prepareFailover(await at('a'), { key: world.key }),

@@ -25,6 +25,8 @@ export interface ReplicationWorld {
   counters(site: SiteName): Promise<readonly number[]>
   /** Whether any host could write there now. */
   writable(site: SiteName): Promise<boolean>
+  /** Bytes of a volume that the arrays can make. */
+  readonly volumeSize: number
   readonly hosts: Readonly<Record<SiteName, readonly Initiator[]>>
   /** Milliseconds that are long enough for any call (40): one that is slower counts as silent, which is a fate like any other. */
   readonly silentMs?: number

@@ -24,6 +24,8 @@ export interface ModelTarget {
   mutual: { user: string; password: string } | undefined
   /** Portals that answer. */
   readonly alive: Set<string>
+  /** What each initiator sees, where an array decides it by initiator: LUN number -> unit serial. Then `luns` counts for nobody. */
+  masks?: Map<string, Map<number, string>>
 }
 
 export interface ModelArray {
@@ -42,7 +44,7 @@ export const portalName = ({ address, port }: ModelPortal): string => `${address
 /** As LIO makes the NAA of a unit serial: 6, its company id 001405, then the hex digits of the serial. */
 export const naaOf = (serial: string): string => `6001405${serial.replaceAll('-', '')}`.slice(0, 32)
 
-const setSize = (array: ModelArray, serial: string, size: number): void => {
+export const setSize = (array: ModelArray, serial: string, size: number): void => {
   const inode = array.disks.root.entries.get(serial) ?? addInode(array.disks, 'block', 0)
   change(inode, { kind: 'truncate', length: size }, 0)
   syncContent(inode)
@@ -80,7 +82,10 @@ export const createArray = (plans: readonly TargetPlan[]): ModelArray => {
 
 export const copyArray = (array: ModelArray, volume: (original: Volume) => Volume): ModelArray => ({
   disks: volume(array.disks), discoveryChap: array.discoveryChap, plain: new Set(array.plain),
-  targets: array.targets.map((target) => ({ ...target, luns: new Map(target.luns), alive: new Set(target.alive) })),
+  targets: array.targets.map((target) => ({
+    ...target, luns: new Map(target.luns), alive: new Set(target.alive),
+    ...(target.masks === undefined ? {} : { masks: new Map([...target.masks].map(([initiator, luns]) => [initiator, new Map(luns)])) }),
+  })),
   reservations: new Map([...array.reservations].map(([serial, one]) => [serial, { ...one, registered: new Map(one.registered) }])),
 })
 

@@ -49,7 +49,10 @@ export const copyInitiator = (one: ModelInitiator, rebooted: boolean): ModelInit
 const targetOfSession = (array: ModelArray, session: ModelSession): ModelTarget | undefined => array.targets.find(({ iqn }) => iqn === session.target)
 
 /** What the target shows to a session now. */
-const offered = (array: ModelArray, session: ModelSession): ReadonlyMap<number, string> => targetOfSession(array, session)?.luns ?? new Map()
+const offered = (array: ModelArray, session: ModelSession): ReadonlyMap<number, string> => {
+  const target = targetOfSession(array, session)
+  return (target?.masks === undefined ? target?.luns : target.masks.get(session.initiator)) ?? new Map()
+}
 
 export const answers = (array: ModelArray, session: ModelSession): boolean => targetOfSession(array, session)?.alive.has(portalName(session.portal)) === true
 
