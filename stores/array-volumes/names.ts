@@ -11,8 +11,8 @@ export const shortId = (uuid: SrUuid | VdiUuid): string => {
 
 /** undefined for what `shortId` cannot have made. */
 export const longId = (short: string): string | undefined => {
-  if (short.length !== digits || [...short].some((one) => !alphabet.includes(one))) return undefined
-  const value = [...short].reduce((sum, one) => (sum << 5n) | BigInt(alphabet.indexOf(one)), 0n)
+  if (short.length !== digits || short.split('').some((one) => !alphabet.includes(one))) return undefined
+  const value = short.split('').reduce((sum, one) => (sum << 5n) | BigInt(alphabet.indexOf(one)), 0n)
   const hex = value.toString(16).padStart(32, '0')
   const uuid = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
   return hex.length === 32 && isUuid(uuid) ? uuid : undefined
