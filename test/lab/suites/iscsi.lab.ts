@@ -19,6 +19,7 @@ const recordFile = `/etc/iscsi/nodes/${iqn}/${portal},3260,1/default`
 export default suite({
   name: 'iscsi',
   driver: 'iscsi',
+  seconds: 200,
   cases: [
     {
       name: 'a target is probed step by step, introduced, used and left, and nothing remains',

@@ -24,7 +24,8 @@ const attached = async <T>(work: (engine: Engine) => Promise<T>): Promise<T> => 
   mkdirSync(state, { recursive: true })
   const engine = await realEngine(state, logbook().log)
   try {
-    await patiently(async () => engine.call('SR.attach', { sr_uuid, ...place }))
+    // The server is another emulated machine, which can be slower than a call waits just when both have much to do.
+    await patiently(async () => engine.call('SR.attach', { sr_uuid, ...place }), ['unreachable'])
     return await work(engine)
   } finally {
     await engine.close()
@@ -81,7 +82,7 @@ const readNumber = ({ args }: EntryContext, index: number): number => Number(arg
 export default suite({
   name: 'nfs-pair',
   driver: 'nfs',
-  onlyByName: 'it was written last: of its cases only the locks between hosts have passed so far',
+  seconds: 240,
   guests: 2,
   disks: [512 * MiB],
   memoryMiB: 1024,

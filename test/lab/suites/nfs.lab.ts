@@ -107,6 +107,7 @@ const meanwhile = async <T>(engine: Engine, sr: string, work: () => Promise<T>):
 export default suite({
   name: 'nfs',
   driver: 'nfs',
+  seconds: 150,
   disks: [512 * MiB],
   cases: [
     { name: 'an SR is made, used, left, found and introduced again over version 4.2', run: async () => attached({}, lives) },
