@@ -40,7 +40,10 @@ export type MachineFiles = ReturnType<typeof machineFiles>
 const inside = join(import.meta.dirname, 'inside')
 
 /** Tools that suites start hundreds of times. */
-const hotTools = ['bash', 'blkdiscard', 'blkid', 'blockdev', 'cp', 'dd', 'dmsetup', 'iscsiadm', 'losetup', 'lsblk', 'lvm', 'mount', 'mount.nfs', 'rm', 'sh', 'sleep', 'umount', 'udevadm', 'wipefs']
+const hotTools = [
+  'bash', 'blkdiscard', 'blkid', 'blockdev', 'cp', 'dd', 'dmsetup', 'dumpe2fs', 'e2fsck', 'exportfs', 'find', 'iscsiadm', 'losetup', 'lsblk', 'lvm', 'mkfs.ext4',
+  'mount', 'mount.nfs', 'multipath', 'realpath', 'resize2fs', 'rm', 'rpc.nfsd', 'sh', 'showmount', 'sleep', 'tee', 'thin_check', 'tune2fs', 'udevadm', 'umount', 'wipefs',
+]
 
 /**
  * What a start of those tools opens: the guest moves it into memory. Through 9p each open is several trips to QEMU, a millisecond
@@ -50,7 +53,7 @@ const hotFiles = (): readonly string[] => {
   const folders = (process.env['PATH'] ?? '').split(':').concat('/usr/sbin', '/sbin')
   const tools = hotTools.flatMap((name) => folders.map((folder) => join(folder, name)).find(existsSync) ?? [])
   const libraries = spawnSync('ldd', tools, { encoding: 'utf8' }).stdout.match(/(?<=\s)\/\S+(?= \()/g) ?? []
-  return [...new Set([...tools, ...libraries, '/etc/ld.so.cache', '/etc/lvm/lvm.conf', '/etc/lvm/lvmlocal.conf'].filter(existsSync).map((path) => realpathSync(path)))]
+  return [...new Set([...tools, ...libraries, '/etc/ld.so.cache', '/etc/lvm/lvm.conf', '/etc/lvm/lvmlocal.conf', '/etc/mke2fs.conf'].filter(existsSync).map((path) => realpathSync(path)))]
 }
 
 /** The share, with the agent in it, and the disks. `node_modules` is for bundles in the share that need native parts. */
