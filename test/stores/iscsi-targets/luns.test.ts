@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import type { MethodName, ParamsIn, Result } from '../../../core/methods/index.ts'
 import { StorageError } from '../../../core/errors.ts'
 import { diskOf, reservationsOf } from '../../kit/fakes/iscsi/array.ts'
-import { iscsiOf, type IscsiModel } from '../../kit/fakes/iscsi/model.ts'
+import { iscsiOf } from '../../kit/fakes/iscsi/model.ts'
+import { modelFileWorld } from '../../kit/file-harness.ts'
 import { modelIqn, serialOf } from '../../kit/iscsi-harness.ts'
 import { extOnLunWorld, scsiIdOf, thickWorld } from '../../kit/luns-harness.ts'
 import { silentLog } from '../../../host/log.ts'
@@ -17,7 +18,6 @@ const firstInitiator = 'iqn.2024-01.org.example:host-1'
 
 const worldOf = (world: ModelWorldOptions, given?: Machine) => {
   const machine = given ?? buildMachine(world)
-  const model: IscsiModel = iscsiOf(machine)
   const hostOf = (host: ModelHost) => {
     const engine = startEngine(machine, host, { driver: world.driver, log: silentLog, ...(world.formats === undefined ? {} : { formats: world.formats }) })
     const call = async <M extends MethodName>(method: M, params: ParamsIn<M>): Promise<Result<M>> => engine.call(method, params)
@@ -28,14 +28,13 @@ const worldOf = (world: ModelWorldOptions, given?: Machine) => {
         if (error instanceof StorageError) return error
         throw new Error(`${method} did not fail as it should: ${String(error)}`)
       },
-      sessions: () => model.initiatorOf(host).sessions.length,
+      sessions: () => iscsiOf(machine).initiatorOf(host).sessions.length,
     }
   }
   const place = (config: Readonly<Record<string, string>> = {}) => ({ type: world.driver.type, device_config: { ...world.deviceConfig, ...config } })
   return {
-    machine, array: model.array, first: hostOf(machine.first), second: hostOf(machine.second), place,
-    stir: () => model.stir([machine.first, machine.second]),
-    keys: (index: number) => [...reservationsOf(model.array, serialOf(index)).registered.values()],
+    machine, array: () => iscsiOf(machine).array, first: hostOf(machine.first), second: hostOf(machine.second), place,
+    keys: (index: number) => [...reservationsOf(iscsiOf(machine).array, serialOf(index)).registered.values()],
   }
 }
 
@@ -105,7 +104,7 @@ describe('an SR on LUNs belongs to one host at a time', () => {
 
   it('loses registrations that somebody else left: whoever is registered may write', async () => {
     const { first, array, keys, place } = worldOf(thickWorld)
-    reservationsOf(array, serialOf(0)).registered.set('iqn.2024-01.org.example:dead,i,0x00023d000007', 0x1234n)
+    reservationsOf(array(), serialOf(0)).registered.set('iqn.2024-01.org.example:dead,i,0x00023d000007', 0x1234n)
     await first.call('SR.create', { sr_uuid, ...place() })
     await first.call('SR.attach', { sr_uuid })
     expect(keys(0)).not.toContain(0x1234n)
@@ -113,19 +112,25 @@ describe('an SR on LUNs belongs to one host at a time', () => {
 
   it('reserves its LUNs again when the array has forgotten that, and says so', async () => {
     const { first, array, keys } = await attached()
-    array.reservations.clear()
+    array().reservations.clear()
     await first.call('SR.attach', { sr_uuid })
     expect([keys(0).length, keys(1).length]).toEqual([1, 1])
   })
 
   it('is refused on an array without reservations, until the operator says that one host only has the LUNs', async () => {
     const { first, array, place } = worldOf(thickWorld)
-    array.plain.add(serialOf(0)).add(serialOf(1))
+    array().plain.add(serialOf(0)).add(serialOf(1))
     const error = await first.fails('SR.create', { sr_uuid, ...place() })
     expect([error.kind, error.facts.field]).toEqual(['notSupported', 'device_config.reservation'])
     expect(error.facts.remedy).toContain('reservation=no')
     await first.call('SR.create', { sr_uuid, ...place({ reservation: 'no' }) })
     await first.call('SR.attach', { sr_uuid })
+  })
+
+  it('is all that can be taken over: drivers that hold nothing for one host say so', async () => {
+    const { first, place } = worldOf(modelFileWorld)
+    await first.call('SR.create', { sr_uuid, ...place() })
+    expect((await first.fails('SR.attach', { sr_uuid, take_over_from: firstInitiator })).kind).toBe('notSupported')
   })
 
   it('is not taken over by an attach that was done already', async () => {
@@ -152,7 +157,7 @@ describe('an SR on LUNs is told in their words', () => {
   it('names the key that was typed, and commands of its own type', async () => {
     const { first, array, place } = await attached()
     await first.call('SR.detach', { sr_uuid })
-    const [from, to] = [diskOf(array, serialOf(0)), diskOf(array, serialOf(2))]
+    const [from, to] = [diskOf(array(), serialOf(0)), diskOf(array(), serialOf(2))]
     for (const [page, bytes] of from.content.pages) to.content.pages.set(page, bytes)
     const error = await first.fails('SR.attach', { sr_uuid, ...place() })
     expect([error.kind, error.facts.field]).toEqual(['identityMismatch', 'device_config.SCSIid'])
@@ -189,7 +194,7 @@ describe('an SR on LUNs is told in their words', () => {
     const { SCSIid: _ids, ...config } = place().device_config
     const byNumber = { type: thickWorld.driver.type, device_config: { ...config, LUNid: '0' } }
     await first.call('SR.create', { sr_uuid, ...byNumber })
-    const [target] = array.targets
+    const [target] = array().targets
     target?.luns.set(0, serialOf(2))
     const error = await first.fails('SR.attach', { sr_uuid, ...byNumber })
     expect(['notFound', 'placeMissing']).toContain(error.kind)
