@@ -129,6 +129,11 @@ export const recoverSwap: RecoveryRule = async (store, { name, vdis: [child, bas
   const whole = /^[0-9a-f]{32}$/.test(id)
   // A torn intent was never decided: nothing has been done yet.
   if (whole && (await files.stat(store.paths.image(base))) !== undefined) {
+    // Until the rename the child is there with the identity that was saved: anything else was not written by step 1.
+    const taken = await mustExist(store, child)
+    if (taken.summary.id !== id || taken.parent !== base) {
+      throw new StorageError('staleGeneration', `${store.paths.intent(name)} is not about these two images: VDI ${child} has id ${taken.summary.id}, not ${id}, or another parent`, { layer, remedy: `smctl sr verify ${store.sr} tells whether both images are sound` })
+    }
     const grandparent = (await mustExist(store, base)).parent
     // An earlier run may have died between the two places that hold the identity.
     await withFile(store, base, 'write', async (file) => {

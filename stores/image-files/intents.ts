@@ -36,6 +36,13 @@ export const listIntents = async (store: Store): Promise<readonly Intent[]> => {
   })
 }
 
+/** Kind -> how many VDIs it names. */
+const named: Readonly<Record<string, number>> = { create: 1, remove: 1, snapshot: 2, clone: 3, revert: 1, grow: 1, reparent: 1, swap: 2 }
+
+/** Whether its name is one that we write. A rule that is given one VDI in two parts would take it for both. */
+export const isWellFormed = ({ kind, name, vdis }: Intent): boolean =>
+  Object.hasOwn(named, kind) && vdis.length === named[kind] && new Set(vdis).size === vdis.length && name === intentName(kind, ...vdis)
+
 /** Removes the intent itself, which ends a change. Its directory is synced where a late reappearance would do harm. */
 export const endIntent = async (store: Store, name: string): Promise<void> => {
   await store.place.files.unlink(store.paths.intent(name))

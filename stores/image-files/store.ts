@@ -9,20 +9,47 @@ import { createProof, type SrIdentity } from './identity.ts'
 import { readLock } from './locks.ts'
 import { pathsOf, imageFormat, type ImagePlace, type Paths } from './place.ts'
 
+export interface Stuck {
+  readonly vdis: readonly VdiUuid[]
+  readonly problem: StorageError
+}
+
 export interface Store {
   readonly sr: SrUuid
   readonly place: ImagePlace
   readonly paths: Paths
   readonly catalog: Catalog
+  /** Intents that cannot be obeyed, by name, as the last recovery found them: their VDIs cannot be used until they are gone. */
+  readonly stuck: Map<string, Stuck>
   /** Fails unless the place is this SR, now. */
   readonly prove: () => Promise<SrIdentity>
 }
 
 export const layer = 'store:image-files'
 
+/** What a stuck intent is about cannot be used, whatever its image looks like. */
+const minding = (catalog: Catalog, stuck: ReadonlyMap<string, Stuck>): Catalog => {
+  const minded = (entry: ImageEntry): ImageEntry => {
+    const problem = entry.problem ?? [...stuck.values()].find(({ vdis }) => vdis.includes(entry.uuid))?.problem
+    return problem === undefined ? entry : { ...entry, problem }
+  }
+  return {
+    ...catalog,
+    async one(vdi) {
+      const entry = await catalog.one(vdi)
+      return entry === undefined || stuck.size === 0 ? entry : minded(entry)
+    },
+    async all(ctx) {
+      const entries = await catalog.all(ctx)
+      return stuck.size === 0 ? entries : new Map([...entries].map(([vdi, entry]) => [vdi, minded(entry)]))
+    },
+  }
+}
+
 export const createStore = (sr: SrUuid, place: ImagePlace): Store => {
   const paths = pathsOf(place.directory)
-  return { sr, place, paths, catalog: createCatalog(place, paths), prove: createProof(place, paths, sr) }
+  const stuck = new Map<string, Stuck>()
+  return { sr, place, paths, catalog: minding(createCatalog(place, paths), stuck), stuck, prove: createProof(place, paths, sr) }
 }
 
 export const kindOf = (facts: VdiFacts, entry: ImageEntry): VdiRecord['kind'] => facts.kind ?? (entry.summary?.hidden === true ? 'base' : 'disk')

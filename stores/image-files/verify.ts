@@ -3,7 +3,7 @@ import type { Ctx, Finding, Orphan } from '../../core/contract.ts'
 import { StorageError, toStorageError } from '../../core/errors.ts'
 import type { VdiUuid } from '../../core/ids.ts'
 import { chainProblems } from './catalog.ts'
-import { isTemporary, listIntents } from './intents.ts'
+import { isTemporary, isWellFormed, listIntents } from './intents.ts'
 import { lockedVdis } from './locks.ts'
 import { withFile, withImage } from './mend.ts'
 import { imageFileName, imageFormat, storeDirectory, vdiOfFileName } from './place.ts'
@@ -70,7 +70,7 @@ export const verify = async (store: Store, ctx: Ctx, only: VdiUuid | undefined, 
 
 /** Whether an intent names a VDI or what it reads through: until its rule was obeyed, what is wrong there is no damage. */
 const listUnfinished = async (store: Store, entries: ReadonlyMap<VdiUuid, { readonly parent?: VdiUuid }>): Promise<(vdi: VdiUuid) => boolean> => {
-  const named = new Set((await listIntents(store)).filter((intent) => !isTemporary(intent)).flatMap(({ vdis }) => vdis))
+  const named = new Set((await listIntents(store)).filter((intent) => !isTemporary(intent) && !store.stuck.has(intent.name)).flatMap(({ vdis }) => vdis))
   return (vdi) => {
     const seen = new Set<VdiUuid>()
     for (let at: VdiUuid | undefined = vdi; at !== undefined && !seen.has(at); at = entries.get(at)?.parent) {
@@ -109,9 +109,12 @@ export const orphans = async (store: Store, ctx: Ctx): Promise<readonly Orphan[]
     const file = await files.stat(`${store.paths.images}/${name}`)
     if (file !== undefined) found.push({ where: name, bytes: file.allocated, why: 'It is not named after a VDI', collectable: false })
   }
-  for (const { name } of await listIntents(store)) {
+  for (const intent of await listIntents(store)) {
+    const { name } = intent
     const file = await files.stat(store.paths.intent(name))
-    if (file !== undefined) found.push({ where: `${storeDirectory}/intents/${name}`, bytes: file.allocated, why: 'It is part of a change that is under way, or was when a process died', collectable: true })
+    const stuck = store.stuck.get(name)
+    const ours = isTemporary(intent) || isWellFormed(intent)
+    if (file !== undefined) found.push({ where: `${storeDirectory}/intents/${name}`, bytes: file.allocated, why: stuck?.problem.message ?? (ours ? 'It is part of a change that is under way, or was when a process died' : 'Its name is none that is written there'), collectable: ours && stuck === undefined })
   }
   for (const vdi of facts.keys()) {
     if (!entries.has(vdi)) found.push({ where: `${storeDirectory}/vdis/${vdi}.json`, bytes: 0, why: `The image of VDI ${vdi} is missing`, collectable: false })
