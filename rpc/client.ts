@@ -7,7 +7,6 @@ import type { Readable, Writable } from 'node:stream'
 import type { CallOptions, StorageEvent } from '../core/caller.ts'
 import { StorageError } from '../core/errors.ts'
 import type { MethodName, ParamsIn, Result } from '../core/methods/index.ts'
-import type { HttpClientOptions } from './client-http.ts'
 import { answerLost, cancelledHere, errorOfAnswer, layer, longestAnswer, requestText, unreachable, type Answer, type Client } from './client-wire.ts'
 import { createLineReader } from './lines.ts'
 
@@ -155,6 +154,3 @@ export const connectUnix = async (path: string): Promise<Client> =>
       resolve(connectStreams(socket, socket, path))
     })
   })
-
-/** A client over HTTP. Nothing is connected before the first call. */
-export const connectHttp = async (options: HttpClientOptions): Promise<Client> => (await import('./client-http.ts')).createHttpClient(options)

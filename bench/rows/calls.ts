@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { Bench, Measured, Missing } from '../row.ts'
 import { quantile, timed } from '../measure.ts'
-import { connectHttp } from '../../rpc/client.ts'
+import { createHttpClient } from '../../rpc/client-http.ts'
 import { adopted, scratch, startDaemon, startLibvirt } from '../world.ts'
 
 const count = 3000
@@ -24,7 +24,7 @@ export const calls: Bench = {
       const directory = join(place.path, 'disks')
       await adopted(daemon, directory, 100)
       const unix = await p50(async () => daemon.client.call('Host.status', {}))
-      const http = await connectHttp({ url: daemon.httpUrl, token: daemon.token })
+      const http = createHttpClient({ url: daemon.httpUrl, token: daemon.token })
       const overHttp = await p50(async () => http.call('Host.status', {}))
       await http.close()
       found.push({ quantity: 'small call over HTTP, keep-alive', ours: overHttp, unit: 'us', against: 'our own unix socket', theirs: unix, hold: 5, aim: 3.5 })

@@ -8,7 +8,8 @@ import { readSettings } from '../../cli/config.ts'
 import { startDaemon, type Daemon } from '../../cli/smd.ts'
 import type { Log } from '../../core/ports.ts'
 import { pinoLog, silentLog } from '../../host/log.ts'
-import { connectHttp, connectStreams, connectUnix, type Client } from '../../rpc/client.ts'
+import { connectStreams, connectUnix, type Client } from '../../rpc/client.ts'
+import { createHttpClient } from '../../rpc/client-http.ts'
 import { attachSr, createGate, createMemoryEngine, secret, srUuid, temporaryDirectory, until, type EngineForTests } from '../rpc/memory.ts'
 import { rawPeer, request } from '../rpc/raw.ts'
 
@@ -53,7 +54,7 @@ describe('the daemon in this process', () => {
     const token = readFileSync(join(directory.path, 'http-token'), 'utf8').trim()
     const unix = await connectUnix(socket())
     await unix.call('SR.scan', { sr_uuid: srUuid })
-    const http: Client = await connectHttp({ url, token })
+    const http: Client = createHttpClient({ url, token })
     await http.call('SR.scan', { sr_uuid: srUuid })
     const metrics = await (await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}` } })).text()
     expect(metrics).toContain('storage_manager_calls_total{method="SR.scan",outcome="ok"} 2')

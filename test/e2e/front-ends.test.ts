@@ -1,6 +1,6 @@
 /**
- * The same calls through every front end - in process, unix socket, HTTP, stdio, smctl and FileSR - give the same answers, the
- * same errors, and leave the same SR behind. Exit statuses are compared with the table of errors by callers.ts.
+ * The same calls through every front end - in process, unix socket, HTTP, stdio, the daemon, smctl and FileSR with and without it -
+ * give the same answers, the same errors, and leave the same SR behind. Exit statuses are compared with the table of errors by callers.ts.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,8 +12,8 @@ import type { MethodName } from '../../core/methods/index.ts'
 import { MiB } from '../../core/units.ts'
 import { silentLog } from '../../host/log.ts'
 import { createDirectScanner } from '../../stores/image-files/scan/direct.ts'
-import { frontEnds } from '../kit/file-harness.ts'
-import { fileSr, readScan, runFileSr, smctl } from './callers.ts'
+import { frontEnds, type FrontEnd } from '../kit/file-harness.ts'
+import { fileSr, fileSrAndSmd, readScan, runFileSr, smctl, smctlAndSmd, smd } from './callers.ts'
 
 const sr_uuid = '87b8646b-b800-9500-cb7b-af3b74e02f5c'
 const vdi_uuid = '98de866e-b035-4b1a-a571-613bff542b89'
@@ -74,15 +74,20 @@ interface Play {
   readonly left: unknown
 }
 
+const all: Readonly<Record<string, FrontEnd>> = {
+  ...frontEnds, 'through the daemon': smd, 'through smctl': smctl, 'through smctl and the daemon': smctlAndSmd, 'through FileSR': fileSr, 'through FileSR and the daemon': fileSrAndSmd,
+}
+
 const play = async (name: string, errorsAs: (error: StorageError) => unknown): Promise<Play> => {
   const directory = mkdtempSync(join(tmpdir(), 'sm-front-'))
   const location = join(directory, 'disks')
   const state = join(directory, 'state')
   mkdirSync(location)
+  const ends: (() => Promise<void>)[] = []
   try {
-    const open = { ...frontEnds, 'through smctl': smctl, 'through FileSR': fileSr }[name]
+    const open = all[name]
     if (open === undefined) throw new Error(`there is no front end ${name}`)
-    const session = await open(await composeEngine({ stateDirectory: state, log: silentLog, scanner: createDirectScanner() }), directory, state)
+    const session = await open(async () => composeEngine({ stateDirectory: state, log: silentLog, scanner: createDirectScanner() }), { directory, stateDirectory: state, atEnd: (work) => void ends.push(work) })
     const told: Told[] = []
     for (const [method, params] of stepsIn(location)) {
       const outcome = await session.call(method, params as never).catch((error: unknown) => {
@@ -95,6 +100,7 @@ const play = async (name: string, errorsAs: (error: StorageError) => unknown): P
     await session.close()
     return { told, left }
   } finally {
+    await Promise.all(ends.map(async (end) => end()))
     rmSync(directory, { recursive: true, force: true })
   }
 }
@@ -104,15 +110,15 @@ const kindAndWords = (error: StorageError): unknown => ({ kind: error.kind, mess
 const kindAlone = (error: StorageError): unknown => error.kind
 
 describe('every front end gives the same answers', () => {
-  it.each(['over a unix socket', 'over HTTP', 'over stdio', 'through smctl'])('%s as in process, errors by their kind and words', async (name) => {
+  it.each(['over a unix socket', 'over HTTP', 'over stdio', 'through the daemon', 'through smctl', 'through smctl and the daemon'])('%s as in process, errors by their kind and words', async (name) => {
     const [wanted, found] = [await play('in process', kindAndWords), await play(name, kindAndWords)]
     expect(found).toEqual(wanted)
     expect(new Set(wanted.told.map(([, outcome]) => (outcome as { readonly error?: { readonly kind: string } }).error?.kind)).size).toBeGreaterThan(6)
   })
 
-  it('through FileSR the same errors, by their kind and exit status, and the same SR in the end', async () => {
+  it.each(['through FileSR', 'through FileSR and the daemon'])('%s the same errors, by their kind and exit status, and the same SR in the end', async (name) => {
     const errors = ({ told }: Play): readonly unknown[] => told.map(([method, outcome]) => [method, (outcome as { readonly error?: string }).error ?? 'done'])
-    const [wanted, found] = [await play('in process', kindAlone), await play('through FileSR', kindAlone)]
+    const [wanted, found] = [await play('in process', kindAlone), await play(name, kindAlone)]
     expect(errors(found)).toEqual(errors(wanted))
     expect(found.left).toEqual(wanted.left)
   })

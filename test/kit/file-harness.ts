@@ -9,7 +9,8 @@ import type { Engine } from '../../core/caller.ts'
 import file from '../../drivers/file/driver.ts'
 import { vhd } from '../../formats/vhd/format.ts'
 import { createFiles } from '../../host/files/files.ts'
-import { connectHttp, connectStreams, connectUnix } from '../../rpc/client.ts'
+import { connectStreams, connectUnix } from '../../rpc/client.ts'
+import { createHttpClient } from '../../rpc/client-http.ts'
 import { listenHttp } from '../../rpc/http.ts'
 import { createRpcServer, type RpcServer } from '../../rpc/server.ts'
 import { serveStdio } from '../../rpc/stdio.ts'
@@ -31,8 +32,15 @@ export const modelFileWorld: ModelWorldOptions = {
 
 export const modelFileHarness = () => modelHarness(modelFileWorld)
 
-/** How a session gets from the caller to the engine. */
-export type FrontEnd = (engine: Engine, directory: string, stateDirectory: string) => Promise<Session>
+/** Where a front end works: a directory of its own, the state of the host, and what is to be done when the world ends. */
+export interface Place {
+  readonly directory: string
+  readonly stateDirectory: string
+  readonly atEnd: (work: () => Promise<void>) => void
+}
+
+/** How a session gets from the caller to an engine: one of this process when it asks for it. */
+export type FrontEnd = (compose: () => Promise<Engine>, place: Place) => Promise<Session>
 
 const served = (engine: Engine, log: Parameters<typeof createRpcServer>[0]['log']): RpcServer => createRpcServer({ engine, log, discover: async () => ({}) })
 
@@ -47,8 +55,12 @@ const freePort = async (): Promise<number> => new Promise((resolve, reject) => {
 const { log } = createLogBook()
 
 export const frontEnds: Readonly<Record<string, FrontEnd>> = {
-  'in process': async (engine) => ({ call: async (method, params, options) => engine.call(method, params, options), close: async () => engine.close() }),
-  'over a unix socket': async (engine, directory) => {
+  'in process': async (compose) => {
+    const engine = await compose()
+    return { call: async (method, params, options) => engine.call(method, params, options), close: async () => engine.close() }
+  },
+  'over a unix socket': async (compose, { directory }) => {
+    const engine = await compose()
     const path = join(directory, `${crypto.randomUUID().slice(0, 8)}.sock`)
     const server = served(engine, log)
     const listener = await listenUnix(server, { path })
@@ -64,12 +76,13 @@ export const frontEnds: Readonly<Record<string, FrontEnd>> = {
       },
     }
   },
-  'over HTTP': async (engine) => {
+  'over HTTP': async (compose) => {
+    const engine = await compose()
     const port = await freePort()
     const token = crypto.randomUUID()
     const server = served(engine, log)
     const listener = await listenHttp(server, { host: '127.0.0.1', port, token, metrics: async () => ({ contentType: 'text/plain', text: '' }), openrpc: async () => '{}' })
-    const client = await connectHttp({ url: `http://127.0.0.1:${port}`, token })
+    const client = createHttpClient({ url: `http://127.0.0.1:${port}`, token })
     return {
       call: async (method, params, options) => client.call(method, params, options),
       async close() {
@@ -81,7 +94,8 @@ export const frontEnds: Readonly<Record<string, FrontEnd>> = {
       },
     }
   },
-  'over stdio': async (engine) => {
+  'over stdio': async (compose) => {
+    const engine = await compose()
     const [toServer, toClient] = [new PassThrough(), new PassThrough()]
     const server = served(engine, log)
     serveStdio(server, toServer, toClient)
@@ -118,13 +132,14 @@ export const realFileHarness = (name: string, more?: FrontEnd): Harness => {
       mkdirSync(location)
       const book = createLogBook()
       const files = createFiles()
+      const ends: (() => Promise<void>)[] = []
       let fresh = 0
       return {
         deviceConfig: { location },
         async start(options = {}) {
           fresh += 1
           const state = join(root, options.memory === 'lost' ? `state-${fresh}` : 'state')
-          return front(await composeEngine({ stateDirectory: state, log: book.log, scanner: createDirectScanner() }), root, state)
+          return front(async () => composeEngine({ stateDirectory: state, log: book.log, scanner: createDirectScanner() }), { directory: root, stateDirectory: state, atEnd: (work) => void ends.push(work) })
         },
         disk: async (attachment) => openImage(files, attachment),
         inventory: async () => tree(location),
@@ -140,7 +155,10 @@ export const realFileHarness = (name: string, more?: FrontEnd): Harness => {
             return async () => renameSync(`${location}.away`, location)
           },
         },
-        dispose: async () => rmSync(root, { recursive: true, force: true }),
+        async dispose() {
+          await Promise.all(ends.map(async (end) => end()))
+          rmSync(root, { recursive: true, force: true })
+        },
       }
     },
   }

@@ -2,7 +2,8 @@ import { connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Engine } from '../../core/caller.ts'
 import { silentLog } from '../../host/log.ts'
-import { connectHttp, type Client } from '../../rpc/client.ts'
+import type { Client } from '../../rpc/client.ts'
+import { createHttpClient } from '../../rpc/client-http.ts'
 import { listenHttp, type HttpOptions } from '../../rpc/http.ts'
 import type { RpcLimits } from '../../rpc/limits.ts'
 import type { Listener } from '../../rpc/listener.ts'
@@ -30,7 +31,7 @@ const listen = async (options: Partial<HttpOptions> = {}, limits: Partial<RpcLim
   return listenHttp(server, { host: '127.0.0.1', port: 0, token, metrics: async () => metrics.render(), openrpc: async () => '{"openrpc":"1.3.2"}', ...options })
 }
 const client = async (options: { readonly ca?: string; readonly cert?: string; readonly key?: string; readonly token?: string } = {}): Promise<Client> => {
-  const made = await connectHttp({ url: listener.address, token, ...options })
+  const made = createHttpClient({ url: listener.address, token, ...options })
   clients.push(made)
   return made
 }
@@ -153,7 +154,7 @@ describe('over HTTP', () => {
     await made.close()
     await expect(writes).rejects.toMatchObject({ kind: 'outcomeUnknown', facts: { mayHaveChanged: true } })
     memory.gate.open()
-    const nobody = await connectHttp({ url: 'http://127.0.0.1:1', token })
+    const nobody = createHttpClient({ url: 'http://127.0.0.1:1', token })
     await expect(nobody.call('VDI.create', { sr_uuid: srUuid, size: 512 })).rejects.toMatchObject({ kind: 'unreachable', facts: expect.not.objectContaining({ mayHaveChanged: true }) })
   })
 
