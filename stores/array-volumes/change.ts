@@ -252,9 +252,18 @@ export const destroyVdi = async (ctx: Ctx, store: ArrayStore, vdi: VdiUuid): Pro
     if (notes.unreadable.has(vdi)) await forgetUnreadable(ctx, sides, vdi)
     return
   }
+  if (store.pair.pool.group !== undefined && note.kind === 'disk') needBoth(sides, store.pair.pool.group)
   await refusePresented(ctx, store, sides.active, vdi, note)
   await putNote(ctx, sides, vdi, { ...note, state: 'removing', by: stepOf(ctx) })
   await endDestroy(ctx, store, sides, vdi, note)
+}
+
+/** Refused before anything is begun: replicated disks are deleted at a source, and on both arrays. */
+const needBoth = ({ active, other, silent }: Sides, group: string): void => {
+  if (active.unit !== undefined && active.unit.role !== 'source') {
+    throw new StorageError('wrongRole', `Group ${group} is ${active.unit.role} on ${active.name}: its disks can only be deleted at a source`, { layer, field: 'vdi_uuid', remedy: `Reverse or restore its replication first: smctl replication status ${active.name} ${group}` })
+  }
+  if (other === undefined) throw silent ?? new StorageError('unreachable', 'The other array does not answer: replicated disks are deleted on both', { layer, remedy: 'Bring it back' })
 }
 
 /** Its volume stays on the array: what it was called is not known any more. */

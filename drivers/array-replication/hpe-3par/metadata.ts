@@ -9,6 +9,7 @@ import type { ArrayCtx } from '../../../core/array/types.ts'
 import { StorageError } from '../../../core/errors.ts'
 import type { Near } from './near.ts'
 import { digest, prefixes, readTag, writeTag } from './tags.ts'
+import type { Wsapi } from './wsapi/client.ts'
 import { isCode, unless } from './wsapi/errors.ts'
 import { createSet, listSets, modifySet, removeSet } from './wsapi/hosts.ts'
 import { layer } from './wsapi/layer.ts'
@@ -62,9 +63,9 @@ const notesIn = (sets: readonly MemberSet[]): readonly Note[] => {
   })
 }
 
-const readNotes = async (ctx: ArrayCtx, near: Near): Promise<readonly (Note & { readonly value: string })[]> => {
+const readNotes = async (ctx: ArrayCtx, api: Wsapi): Promise<readonly (Note & { readonly value: string })[]> => {
   for (let attempt = 0; ; attempt += 1) {
-    const notes = notesIn(await listSets(near.api, 'volumesets', ctx.signal))
+    const notes = notesIn(await listSets(api, 'volumesets', ctx.signal))
     const torn = notes.find(({ value }) => value === undefined)
     if (torn === undefined) return notes.map((note) => ({ ...note, value: note.value ?? '' }))
     if (attempt >= 3) {
@@ -73,23 +74,52 @@ const readNotes = async (ctx: ArrayCtx, near: Near): Promise<readonly (Note & { 
   }
 }
 
-const dropParts = async (ctx: ArrayCtx, near: Near, { key, version, count }: Note): Promise<void> => {
-  for (let number = 1; number < count; number += 1) await unless('notFound', removeSet(near.api, 'volumesets', furtherSet(key, version, number), ctx.signal))
+const dropParts = async (ctx: ArrayCtx, api: Wsapi, { key, version, count }: Note): Promise<void> => {
+  for (let number = 1; number < count; number += 1) await unless('notFound', removeSet(api, 'volumesets', furtherSet(key, version, number), ctx.signal))
 }
 
 const newVersion = (): string => crypto.randomUUID().slice(0, 8)
 
 /** Parts that a death left before they were named. Only this key's: others may be in the middle of a change. */
-const find = async (ctx: ArrayCtx, near: Near, key: string): Promise<Note | undefined> => (await readNotes(ctx, near)).find((note) => note.key === key)
+const find = async (ctx: ArrayCtx, api: Wsapi, key: string): Promise<Note | undefined> => (await readNotes(ctx, api)).find((note) => note.key === key)
 
-const putParts = async (ctx: ArrayCtx, near: Near, key: string, version: string, comments: readonly string[]): Promise<void> => {
-  for (const [index, comment] of comments.entries()) if (index > 0) await createSet(near.api, 'volumesets', { name: furtherSet(key, version, index), comment }, ctx.signal)
+const putParts = async (ctx: ArrayCtx, api: Wsapi, key: string, version: string, comments: readonly string[]): Promise<void> => {
+  for (const [index, comment] of comments.entries()) if (index > 0) await createSet(api, 'volumesets', { name: furtherSet(key, version, index), comment }, ctx.signal)
 }
 
-export const metadataSection = (near: Near): ArrayMetadata => ({
+/** Every text on an array, by key. One request. */
+export const readTexts = async (ctx: ArrayCtx, api: Wsapi): Promise<ReadonlyMap<string, string>> => new Map((await readNotes(ctx, api)).map(({ key, value }) => [key, value]))
+
+/** Steps: 1. further parts of the new text; 2. the first set, which makes it the one that counts; 3. the parts of the old one go. Three requests for a short one. */
+export const putText = async (ctx: ArrayCtx, api: Wsapi, key: string, value: string): Promise<void> => {
+  checked(key)
+  const version = newVersion()
+  const comments = commentsFor(key, version, value)
+  const old = await find(ctx, api, key)
+  await putParts(ctx, api, key, version, comments)
+  const [first = ''] = comments
+  try {
+    await modifySet(api, 'volumesets', firstSet(key), { comment: first }, ctx.signal)
+  } catch (error) {
+    if (!isCode(error, 102)) throw error
+    await createSet(api, 'volumesets', { name: firstSet(key), comment: first }, ctx.signal)
+  }
+  if (old !== undefined) await dropParts(ctx, api, old)
+}
+
+/** Steps: 1. the first set; 2. the parts, which are nobody's then. */
+export const removeText = async (ctx: ArrayCtx, api: Wsapi, key: string): Promise<void> => {
+  checked(key)
+  const old = await find(ctx, api, key)
+  if (old === undefined) return
+  await unless('notFound', removeSet(api, 'volumesets', firstSet(key), ctx.signal))
+  await dropParts(ctx, api, old)
+}
+
+export const metadataSection = ({ api }: Near): ArrayMetadata => ({
   maxValue,
   async list(ctx, prefix) {
-    return new Map((await readNotes(ctx, near)).filter(({ key }) => key.startsWith(prefix)).map(({ key, value }) => [key, value]))
+    return new Map([...(await readTexts(ctx, api))].filter(([key]) => key.startsWith(prefix)))
   },
   /** Steps: 1. further parts; 2. the first set, which the array makes for one caller only. Whoever comes second, or a death in between: the parts of 1 go, or stay unnamed. */
   async create(ctx, key, value) {
@@ -97,43 +127,22 @@ export const metadataSection = (near: Near): ArrayMetadata => ({
     const version = newVersion()
     const comments = commentsFor(key, version, value)
     const taken = async (): Promise<boolean> => {
-      await dropParts(ctx, near, { key, version, count: comments.length, value: undefined })
+      await dropParts(ctx, api, { key, version, count: comments.length, value: undefined })
       return false
     }
-    await putParts(ctx, near, key, version, comments)
+    await putParts(ctx, api, key, version, comments)
     try {
-      await createSet(near.api, 'volumesets', { name: firstSet(key), comment: comments[0] ?? '' }, ctx.signal)
+      await createSet(api, 'volumesets', { name: firstSet(key), comment: comments[0] ?? '' }, ctx.signal)
       return true
     } catch (error) {
       if (isCode(error, 101)) return taken()
       if (!(error instanceof StorageError) || error.kind !== 'outcomeUnknown') throw error
       // The version tells ours from another's.
-      const found = await find(ctx, near, key)
+      const found = await find(ctx, api, key)
       if (found === undefined) throw error
       return found.version === version ? true : taken()
     }
   },
-  /** Steps: 1. further parts of the new text; 2. the first set, which makes it the one that counts; 3. the parts of the old one go. */
-  async put(ctx, key, value) {
-    checked(key)
-    const version = newVersion()
-    const comments = commentsFor(key, version, value)
-    const old = await find(ctx, near, key)
-    await putParts(ctx, near, key, version, comments)
-    const [first = ''] = comments
-    try {
-      await modifySet(near.api, 'volumesets', firstSet(key), { comment: first }, ctx.signal)
-    } catch (error) {
-      if (!isCode(error, 102)) throw error
-      await createSet(near.api, 'volumesets', { name: firstSet(key), comment: first }, ctx.signal)
-    }
-    if (old !== undefined) await dropParts(ctx, near, old)
-  },
-  /** Steps: 1. the first set; 2. the parts, which are nobody's then. */
-  async remove(ctx, key) {
-    checked(key)
-    const old = await find(ctx, near, key)
-    await unless('notFound', removeSet(near.api, 'volumesets', firstSet(key), ctx.signal))
-    if (old !== undefined) await dropParts(ctx, near, old)
-  },
+  put: async (ctx, key, value) => putText(ctx, api, key, value),
+  remove: async (ctx, key) => removeText(ctx, api, key),
 })

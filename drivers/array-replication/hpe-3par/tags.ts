@@ -1,8 +1,8 @@
 /** Names and comments of what this driver makes on an array, so that it finds its own again and never takes another's for its own. */
 import { createHash } from 'node:crypto'
 
-/** Snapshots of recovery points, of plain snapshots, of test copies; sets that hold marks, and sets that live for one snapshot; hosts; sets that hold texts. */
-export const prefixes = { point: 'smp-', snapshot: 'sms-', test: 'smt-', mark: 'smk-', momentary: 'smx-', host: 'smh-', note: 'smn-' } as const
+/** Snapshots of recovery points, of plain snapshots, of test copies; sets that live for one snapshot; hosts; sets that hold texts. */
+export const prefixes = { point: 'smp-', snapshot: 'sms-', test: 'smt-', momentary: 'smx-', host: 'smh-', note: 'smn-' } as const
 
 export const digest = (length: number, ...parts: readonly string[]): string => createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, length)
 

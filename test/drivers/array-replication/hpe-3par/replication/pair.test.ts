@@ -94,7 +94,7 @@ describe('marks', () => {
     await world.p.setMark(world.ctx, 'g', 'sm.intent', undefined)
     await world.p.setMark(world.ctx, 'g', 'sm.intent', undefined)
     expect((await world.unitP()).marks).toEqual({ 'sm.generation': '4' })
-    expect((await caught(world.p.setMark(world.ctx, 'g', 'k', 'x'.repeat(201)))).kind).toBe('invalidArgument')
+    expect((await caught(world.p.setMark(world.ctx, 'g', 'k', 'x'.repeat(241)))).kind).toBe('invalidArgument')
   })
 })
 
@@ -245,4 +245,14 @@ describe('points and test copies', () => {
     await world.s.stopTest(world.ctx, world.there, 'test-2')
     expect((await world.s.points(world.ctx, world.there)).map(({ id }) => id)).toEqual([point.id])
   })
+})
+
+it('keeps a mark as long as the engine may write one, and replaces it whole', async () => {
+  const world = await replicated()
+  for (const value of ['x'.repeat(240), 'short', 'y'.repeat(240)]) {
+    await world.p.setMark(world.ctx, 'g', 'kit', value)
+    expect((await world.unitP()).marks['kit']).toBe(value)
+  }
+  await world.p.setMark(world.ctx, 'g', 'kit', undefined)
+  expect((await world.unitP()).marks['kit']).toBeUndefined()
 })
