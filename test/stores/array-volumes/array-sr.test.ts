@@ -19,9 +19,9 @@ interface Scene {
   readonly engine: Engine
   /** On the second host, which has attached the SR, too. */
   readonly other: () => Promise<Engine>
-  write(vdi: string, text: string): Promise<string>
-  read(vdi: string): Promise<string>
-  unit(array: 'left' | 'right'): Promise<string>
+  readonly write: (vdi: string, text: string) => Promise<string>
+  readonly read: (vdi: string) => Promise<string>
+  readonly unit: (array: 'left' | 'right') => Promise<string>
 }
 
 const scene = async (config: Record<string, string>): Promise<Scene> => {
