@@ -148,7 +148,7 @@ export const withLuns = async <T>(ctx: Ctx, place: LunPlace, making: boolean, wo
 }
 
 /** Names of the devices that are held, in the order of the dconf where that is known; also of those that do not answer any more. */
-export const heldDevices = async (ctx: Ctx, { source, wanted }: LunPlace): Promise<readonly string[]> => {
+const heldDevices = async (ctx: Ctx, { source, wanted }: LunPlace): Promise<readonly string[]> => {
   const { luns } = await seeLuns(ctx, source)
   const rank = ({ scsiId, number }: LunClaim): number => wanted.values.findIndex((value) => (wanted.key === 'SCSIid' ? scsiId.toLowerCase() === value.toLowerCase() : number === Number(value)))
   const claims = (await claimsOf(ctx)).toSorted(([, a], [, b]) => rank(a) - rank(b))

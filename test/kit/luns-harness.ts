@@ -56,7 +56,7 @@ const vanish: NonNullable<ModelWorldOptions['trouble']> = (machine) => ({
 const base = { secrets: [iscsiConfig.chappassword, iscsiConfig.chappassword_in], trouble: vanish }
 const config = { ...iscsiConfig, multipath: 'no' }
 
-export const lvmOnLunsWorld = (driver: Driver): ModelWorldOptions => ({
+const lvmOnLunsWorld = (driver: Driver): ModelWorldOptions => ({
   ...base, driver, name: `${driver.type}, on two LUNs of a model array`, ...machineOf('lvm', [512 * MiB, 512 * MiB, 64 * MiB]),
   deviceConfig: { ...config, SCSIid: `${scsiIdOf(0)},${scsiIdOf(1)}` },
 })
@@ -69,7 +69,7 @@ export const extOnLunWorld: ModelWorldOptions = {
 }
 
 export const thickWorld = lvmOnLunsWorld(lvmoiscsi)
-export const thinWorld = lvmOnLunsWorld(lvmthinoiscsi)
+const thinWorld = lvmOnLunsWorld(lvmthinoiscsi)
 
 export const thickHarness = () => modelHarness(thickWorld)
 export const thinHarness = () => modelHarness(thinWorld)

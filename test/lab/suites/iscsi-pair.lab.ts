@@ -23,16 +23,19 @@ const address = '10.77.0.2'
 const raw_uuid = '87b8646b-b800-9500-cb7b-af3b74e02f5c'
 const sr_uuid = '1b4e28ba-2fa1-41d2-883f-0016d3cca427'
 const state = '/run/lab-luns'
-const at = { target: address, targetIQN: iqn, multipath: 'no', login_timeout: '5', replacement_timeout: '10' }
+const at = { target: address, targetIQN: iqn, multipath: 'no', login_timeout: '60', replacement_timeout: '120' }
 const raw = { type: 'iscsi', device_config: at } as const
 const volumes = { type: 'lvmoiscsi', device_config: { ...at, SCSIid: `3${naa(1)}` } } as const
 const files = { type: 'extoiscsi', device_config: { ...at, SCSIid: `3${naa(2)}` } } as const
 const uuidOf = { lvmoiscsi: sr_uuid, extoiscsi: '2b4e28ba-2fa1-41d2-883f-0016d3cca427' } as const
 
+/** Nobody's death is waited for here: on a busy machine a guest may be silent for longer than the quick settings allow. */
+const patient = { 'node.conn[0].timeo.noop_out_interval': '10', 'node.conn[0].timeo.noop_out_timeout': '60' }
+
 /** The engine of this host, whatever it remembers. */
 const withEngine = async <T>(work: (engine: Engine) => Promise<T>): Promise<T> => {
   await prepareLvm()
-  await iscsiInitiator()
+  await iscsiInitiator(patient)
   mkdirSync(state, { recursive: true })
   const engine = await realEngine(state, logbook().log)
   try {
