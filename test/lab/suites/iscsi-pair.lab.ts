@@ -8,6 +8,7 @@ import type { MethodName } from '../../../core/methods/index.ts'
 import type { Engine } from '../../../core/caller.ts'
 import { StorageError } from '../../../core/errors.ts'
 import { lunIdentity, vdiOfLun } from '../../../host/scsi/identity.ts'
+import { cutsFor } from '../fixtures/cuts.ts'
 import { iqn, MiB, naa, serial, sessionsNow } from '../fixtures/iscsi-stand.ts'
 import { iscsiInitiator } from '../fixtures/iscsi.ts'
 import { initiatorOf, lioTarget } from '../fixtures/lio.ts'
@@ -254,9 +255,9 @@ export default suite({
       name: 'power cuts in the middle of creations, growth and deletions on LUNs lose nothing that was acknowledged, and no reservation stands in the way',
       async run(lab) {
         const { a } = pair(lab)
-        const one = await lab.cutAndCheck({ workload: 'workVolumes', check: 'checkVolumes', cuts: 2, atLeast: 4, between: [0, 2000] })
+        const one = await lab.cutAndCheck({ workload: 'workVolumes', check: 'checkVolumes', cuts: cutsFor(2), atLeast: 4, between: [0, 2000] })
         await a([['SR.create', { sr_uuid: uuidOf.extoiscsi, ...files }]])
-        const other = await lab.cutAndCheck({ workload: 'workFiles', check: 'checkFiles', cuts: 1, atLeast: 4, between: [0, 2000] })
+        const other = await lab.cutAndCheck({ workload: 'workFiles', check: 'checkFiles', cuts: cutsFor(1), atLeast: 4, between: [0, 2000] })
         lab.say(`${one.cuts + other.cuts} power cuts, ${one.acknowledged + other.acknowledged} acknowledged words`)
       },
     },
