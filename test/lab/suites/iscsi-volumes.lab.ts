@@ -19,6 +19,7 @@ const onLuns = async (work: (stand: IscsiStand) => Promise<void>, options: Param
   await prepareLvm()
   await iscsiStand({ luns: [{ number: 0, size: 4 * MiB, serial: serial(0) }, ...luns], ...options }, async (stand) => {
     await work(stand)
+    await stand.engine.call('SR.detach', { sr_uuid })
     assert.deepEqual(mapsNow(), [], 'maps are left')
   })
 }
@@ -172,9 +173,9 @@ export default suite({
         assert.deepEqual(sessionsNow(), [], 'a refused attach left its session')
         assert.match((await fails('placeMissing', engine.call('SR.attach', { sr_uuid, type, device_config: { ...at, SCSIid: id(1) } }))).message, new RegExp(id(7)))
         for (const wrong of [at, { ...at, LUNid: '1,1' }, { ...at, LUNid: '1', SCSIid: id(1) }]) await fails('invalidArgument', engine.call('SR.attach', { sr_uuid, type, device_config: wrong }))
-        await byHand(target.iqn, async () => void (await must(['sfdisk', node(7)], { stdin: 'label: gpt\n,32M\n' })))
+        await byHand(target.iqn, async () => void (await must(['mkfs.ext4', '-q', node(7)])))
         const held = await fails('placeNotBlank', engine.call('SR.create', { sr_uuid: other_uuid.replace('0b', '1b'), type, device_config, size: 0 }))
-        assert.deepEqual([held.facts.field, /partition|built on/.test(held.message)], ['device_config.LUNid', true])
+        assert.deepEqual([held.facts.field, /ext4/.test(held.message)], ['device_config.LUNid', true])
         assert.deepEqual(sessionsNow(), [])
       }),
     },
