@@ -48,7 +48,7 @@ const readConfig = async (words: readonly string[], secrets: Secrets): Promise<R
   for (const word of words) {
     const at = word.indexOf('=')
     const key = word.slice(0, at)
-    if (at < 1 || !/^[A-Za-z_][\w.-]*$/.test(key)) throw wrong('device_config', `${JSON.stringify(at < 0 ? word : key)} is not of the form key=value`, remedy)
+    if (at < 1 || !/^[A-Za-z][\w.-]*$/.test(key)) throw wrong('device_config', `${JSON.stringify(at < 0 ? word : key)} is not of the form key=value`, remedy)
     if (values.has(key)) throw wrong(`device_config.${key}`, 'is given twice', 'Give each parameter once; several devices are separated by commas')
     const text = word.slice(at + 1)
     if (text === '-') values.set(key, secrets.interactive() ? await secrets.ask(key) : readSecret(key, '-'))

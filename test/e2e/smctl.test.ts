@@ -67,6 +67,14 @@ describe('answers and errors', () => {
     ['an unknown type', ['sr', 'create', 'fil', 'location=/x'], 22, 'The known types are: '],
     ['a missing argument', ['vdi', 'create', unknown], 22, 'smctl help vdi create'],
     ['a size that is none', ['vdi', 'create', unknown, 'ten'], 22, '10G'],
+    ['a size of zero', ['vdi', 'create', unknown, '0'], 22, 'size: must be greater than zero'],
+    ['a negative size', ['vdi', 'create', unknown, '--', '-4096'], 22, '10G'],
+    ['a fraction of a byte', ['vdi', 'create', unknown, '1.5'], 22, '10G'],
+    ['a size beyond all integers', ['vdi', 'create', unknown, '99999999P'], 22, '10G'],
+    ['an SR that is a path', ['sr', 'scan', '../../etc/passwd'], 22, 'sr_uuid: must be a uuid'],
+    ['a VDI that is a path', ['vdi', 'delete', unknown, '../x'], 22, 'vdi_uuid: must be a uuid'],
+    ['a line break in a uuid', ['vdi', 'delete', unknown, `${unknown}\n`], 22, 'vdi_uuid: must be a uuid'],
+    ['a key that objects have', ['sr', 'create', 'file', 'location=/x', '__proto__=/x'], 22, '"__proto__" is not of the form key=value'],
     ['a choice that is none', ['vdi', 'create', unknown, '1G', '--provisioning', 'fat'], 22, 'sparse, full'],
     ['a time limit that is none', ['sr', 'list', '--timeout', 'soon'], 22, '--timeout 30'],
     ['JSON that is none', ['task', 'start', 'SR.list', '--params', '{'], 22, '--params'],
@@ -125,6 +133,16 @@ describe('doctor', () => {
     expect(after.status).toBe(1)
     expect(JSON.parse(after.stdout)).toMatchObject({ problems: 1, checks: expect.arrayContaining([{ what: 'SR type demo', state: 'problem', says: 'no-such-tool is missing; needed for nothing at all', remedy: 'apt-get install no-such-package' }]) as unknown })
     await succeeds(['sr', 'forget', sr])
+  })
+
+  it('names on a bare host every package that any driver needs, and what for', async () => {
+    const { status, stdout } = await smctl(['doctor', '--json'], { env: { PATH: '/nowhere' } })
+    const { drivers } = (await json(['driver', 'list'])) as { readonly drivers: readonly { readonly type: string; readonly tools: readonly { readonly name: string; readonly debian_package: string; readonly needed_for: string }[] }[] }
+    const { checks } = JSON.parse(stdout) as { readonly checks: readonly { readonly what: string; readonly state: string; readonly says: string; readonly remedy?: string }[] }
+    const wanted = drivers.flatMap(({ type, tools }) => tools.map((tool) => ({ what: `SR type ${type}`, state: 'note', says: `${tool.name} is missing; needed for ${tool.needed_for}`, remedy: `apt-get install ${tool.debian_package}` })))
+    expect(wanted.length).toBeGreaterThan(40)
+    expect(checks).toEqual(expect.arrayContaining(wanted))
+    expect(status).toBe(0)
   })
 
   it('notices a state directory that is open to others', async () => {
