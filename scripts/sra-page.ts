@@ -1,5 +1,10 @@
 /** docs/sra-documents.md: requests and responses of every SRA command, errors and warnings, from the tables that read and write them. */
 import { errorTable } from '../core/errors.ts'
+import { builtinArrays } from '../drivers/array-replication/arrays.ts'
+import { adapterOf } from '../sra/adapter.ts'
+import { capabilitiesOf } from '../sra/commands/query-capabilities.ts'
+import { supportedCommands } from '../sra/commands/supported.ts'
+import { parameterIds } from '../sra/connection-parameters.ts'
 import { rules } from '../sra/rules.ts'
 import { commandNames, commandRow, parametersElement } from '../sra/schema/index.ts'
 import { warnings } from '../sra/schema/parts.ts'
@@ -62,11 +67,42 @@ const command = (name: (typeof commandNames)[number]): readonly string[] => {
   ]
 }
 
+const adapters = (await Promise.all(Object.values(builtinArrays).map(async (load) => load()))).filter(({ replication }) => replication !== undefined).map((driver) => adapterOf(driver, ''))
+
+const places = ['syncOnce', 'reverseReplication', 'restoreReplication'] as const
+
+/** What queryCapabilities answers, a column for each type of array. */
+const capabilities = (table: Table): string => {
+  const told = adapters.map((adapter) => ({ adapter, answer: capabilitiesOf(adapter), commands: supportedCommands(adapter) }))
+  const offered = (on: boolean | undefined): string => (on === true ? 'yes' : '-')
+  return table(['', ...told.map(({ adapter }) => adapter.arrayType)], [
+    ['protocols', ...told.map(({ answer }) => answer.features.protocols.join(', '))],
+    ['devices are identified by', ...told.map(({ answer }) => answer.features.deviceIdentification ?? '-')],
+    ['consistency groups', ...told.map(({ answer }) => offered(answer.features.consistencyGroups))],
+    ['access per request (dynamic access restriction)', ...told.map(({ answer }) => offered(answer.features.dynamicAccessRestriction))],
+    ...places.map((place) => [`${place} runs at the`, ...told.map(({ answer }) => answer.commands.find(({ name }) => name === place)?.executionLocation ?? 'source')]),
+    ...commandNames.filter((name) => told.some(({ commands }) => !commands.includes(name))).map((name) => [`the command ${name}`, ...told.map(({ commands }) => offered(commands.includes(name)))]),
+    ['user name and password', ...told.map(({ adapter }) => offered(adapter.username && adapter.password))],
+  ])
+}
+
+const parameters = (table: Table): string => table(['parameter', 'id', '', 'needed'], [
+  [en.texts.AddressTitle, parameterIds.address, en.texts.AddressHint, 'yes'],
+  [`${en.texts.UsernameTitle}, ${en.texts.PasswordTitle}`, '', `${en.texts.UsernameHint} SRM keeps both for itself; the adapter never logs or stores them.`, 'where the arrays have them'],
+  [en.texts.SettingsTitle, parameterIds.settings, en.texts.SettingsHint, 'no'],
+  [en.texts.FilterTitle, parameterIds.filter, en.texts.FilterHint, 'no'],
+])
+
 export const sraDocumentsPage = (table: Table): readonly string[] => [
   `What Site Recovery Manager sends and what it is answered, in the terms of the Storage Replication Adapter interface 2.0. Reader, writer, validator and this page
 follow from one set of tables (\`sra/schema\`). Check a document of your own:`,
   '    smctl sra validate response.xml',
   '`?` may be missing, `+` once or more, `*` any number; `@` marks attributes. The order is the order in a response; in a request any order is read, and what is not named here is ignored.',
+  '## What Site Recovery Manager is told',
+  'Of the adapter: name and version, an identity that is another for each type of array and the same in every version, and the capabilities of the arrays. Every command is offered but those that the arrays have no use for:',
+  capabilities(table),
+  'To reach an array it asks the user for:', parameters(table),
+  `Everything a user sees is there in ${locales.join(', ')}. Every error and every warning has a code (below) with a sentence and a remedy in these languages; what was found stands in it in English.`,
   '## The envelope', 'Of every request, within `Command`:', block(linesOf(envelope, 0)),
   'And the parameters of the command. Of every response, within `Response`: the answer of the command, then', block(linesOf({ Warnings: warnings }, 0)),
   'or one `Error` and nothing else. An error or a warning is `@code` with one element for each placeholder of its definition, or `Description` and `FixHint`.',

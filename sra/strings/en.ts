@@ -57,7 +57,7 @@ export const en: Language = {
     PasswordHint: 'Password of that user.',
     SettingsTitle: 'Further settings',
     SettingsHint: 'Settings that the array needs, as key=value separated by blanks; no passwords. Leave empty for a configured array.',
-    FilterTitle: 'Prefix of device names',
+    FilterTitle: 'Only names that begin with',
     FilterHint: 'Only devices and groups whose names begin like this are used. Leave empty for all.',
     PropertySize: 'Size in bytes',
     PropertyMode: 'Mode of replication',

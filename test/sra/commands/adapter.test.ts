@@ -13,6 +13,7 @@ import { readResponse, writeResponse } from '../../../sra/response.ts'
 import type { CommandName, RequestOf, ResponseOf } from '../../../sra/schema/index.ts'
 import { languageOf, locales } from '../../../sra/strings/index.ts'
 import { stringsOf } from '../../../sra/strings/language.ts'
+import { validate } from '../../../sra/validate.ts'
 
 const adapterFor = async (type: string): Promise<Adapter> => {
   const driver = await builtinArrays[type]?.()
@@ -28,7 +29,11 @@ const idsIn = (value: unknown): readonly string[] => {
 }
 
 describe.each(Object.keys(builtinArrays))('the adapter of %s', (type) => {
-  const throughXml = async <C extends CommandName>(command: C, response: ResponseOf<C>): Promise<ResponseOf<C>> => readResponse(command, writeResponse(command, response))
+  const throughXml = async <C extends CommandName>(command: C, response: ResponseOf<C>): Promise<ResponseOf<C>> => {
+    const xml = writeResponse(command, response)
+    expect((await validate(xml, command)).findings).toEqual([])
+    return readResponse(command, xml)
+  }
 
   it('answers each of them as the tables ask, and every stringId has a string in every language', async () => {
     const world = { adapter: await adapterFor(type) }
