@@ -8,9 +8,10 @@ import { calls } from './rows/calls.ts'
 import { lvm } from './rows/lvm.ts'
 import { operations } from './rows/operations.ts'
 import { scan } from './rows/scan.ts'
+import { sra } from './rows/sra.ts'
 import { start } from './rows/start.ts'
 
-const benches: readonly Bench[] = [start, calls, operations, scan, lvm]
+const benches: readonly Bench[] = [start, calls, operations, scan, lvm, sra]
 
 const words = process.argv.slice(2)
 const json = words.includes('--json')

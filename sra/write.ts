@@ -13,8 +13,10 @@ export const placeholderNamespace = 'urn:storage-manager:sra'
 
 const inText: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '\r': '&#13;' }
 const inAttribute: Readonly<Record<string, string>> = { ...inText, '"': '&quot;', '\n': '&#10;', '\t': '&#9;' }
-const textOf = (text: string): string => carried(text).replace(/[&<>\r]/g, (character) => inText[character] ?? character)
-const attributeOf = (name: string, text: string): string => ` ${name}="${carried(text).replace(/[&<>\r"\n\t]/g, (character) => inAttribute[character] ?? character)}"`
+/** Anything that cannot stand as it is: most texts have none of it. */
+const special = /[&<>"\u0000-\u001f\ufffe\uffff\ud800-\udfff]/
+const textOf = (text: string): string => (special.test(text) ? carried(text).replace(/[&<>\r]/g, (character) => inText[character] ?? character) : text)
+const attributeOf = (name: string, text: string): string => ` ${name}="${special.test(text) ? carried(text).replace(/[&<>\r"\n\t]/g, (character) => inAttribute[character] ?? character) : text}"`
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -38,12 +40,17 @@ const written = (writing: Writing, value: Value, given: unknown): string => {
   return read === undefined ? wrong(writing, secret ? 'a value that is kept secret' : shown(text), wanted(value)) : text
 }
 
-const attributesOf = (writing: Writing, attributes: Attributes | undefined, fields: Fields): string =>
-  Object.entries(attributes ?? {}).map(([name, value]) => {
+const attributesOf = (writing: Writing, attributes: Attributes | undefined, fields: Fields): string => {
+  let text = ''
+  for (const name in attributes) {
+    const value = attributes[name]
+    if (value === undefined) continue
     const given = fields[name]
-    if (given === undefined) return value.optional === true ? '' : wrong(writing, `no ${name}`, wanted(value))
-    return attributeOf(name, written(writing, value, given))
-  }).join('')
+    if (given !== undefined) text += attributeOf(name, written(writing, value, given))
+    else if (value.optional !== true) wrong(writing, `no ${name}`, wanted(value))
+  }
+  return text
+}
 
 const writeChildren = (writing: Writing, children: Children, fields: Fields, indent: string): void => {
   for (const [name, shape] of Object.entries(children)) {

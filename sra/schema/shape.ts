@@ -68,8 +68,16 @@ export type Message =
   | { readonly code: number; readonly placeholders?: Readonly<Record<string, string>> | undefined }
   | { readonly description: string; readonly fixHint: string }
 
-/** The property an element becomes. */
-export const propertyOf = (element: string): string => element.slice(0, 1).toLowerCase() + element.slice(1)
+const properties = new Map<string, string>()
+
+/** The property an element becomes. Remembered: it is asked for every element of a document, and tables have few names. */
+export const propertyOf = (element: string): string => {
+  const known = properties.get(element)
+  if (known !== undefined) return known
+  const property = element.slice(0, 1).toLowerCase() + element.slice(1)
+  properties.set(element, property)
+  return property
+}
 
 type Optional<A> = { readonly [N in keyof A as A[N] extends { readonly optional: true } ? N : never]?: ValueOf<A[N]> | undefined }
 type Required<A> = { readonly [N in keyof A as A[N] extends { readonly optional: true } ? never : N]: ValueOf<A[N]> }
