@@ -9,7 +9,7 @@ import { sraNamespace, type XmlElement } from './tree.ts'
 import { carried, readValue, shown, wanted } from './values.ts'
 
 /** Placeholders of predefined messages stand in a namespace of the adapter, as the interface asks. */
-export const placeholderNamespace = 'urn:storage-manager:sra'
+const placeholderNamespace = 'urn:storage-manager:sra'
 
 const inText: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '\r': '&#13;' }
 const inAttribute: Readonly<Record<string, string>> = { ...inText, '"': '&quot;', '\n': '&#10;', '\t': '&#9;' }

@@ -7,7 +7,7 @@ import type { Run } from './index.ts'
  * Identity of the adapter for SRM: the same in every version, another for every type of array, as SRM may hold several adapters of
  * ours. Name-based (RFC 4122, 4.3, version 5).
  */
-export const adapterUuid = (arrayType: string): string => {
+const adapterUuid = (arrayType: string): string => {
   const namespace = Buffer.from('0b1f8c5e6a0d4f4e9a553d2f6f0c7e21', 'hex')
   const bytes = createHash('sha1').update(namespace).update(arrayType).digest().subarray(0, 16)
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x50

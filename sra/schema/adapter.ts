@@ -2,7 +2,7 @@
 import { localised, protocols } from './parts.ts'
 import { anyText, idText, flag, list, optional, record, text, textWith, words } from './shape.ts'
 
-export const deviceIdentifications = words('wwn', 'number', 'initiator+number', 'number+target', 'initiator+number+target')
+const deviceIdentifications = words('wwn', 'number', 'initiator+number', 'number+target', 'initiator+number+target')
 
 export const adapterInfo = record({}, {
   Name: localised('Shown to the user.'),

@@ -54,7 +54,7 @@ const settingsById = { kind: 'choice', attributes: { id: idText }, choices: [set
 const settingsByKey = { kind: 'choice', attributes: { key: idText }, choices: [settingsResult, failed], says: 'An item of the request.' } as const
 
 /** One side's lists, never both. */
-export const oneSide = [['ConsistencyGroups', 'SourceDevices'], ['TargetGroups', 'TargetDevices']] as const
+const oneSide = [['ConsistencyGroups', 'SourceDevices'], ['TargetGroups', 'TargetDevices']] as const
 
 export const settings = {
   kind: 'record', says: 'Settings of each item.', exclusive: oneSide,

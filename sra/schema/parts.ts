@@ -4,7 +4,7 @@ import { anyText, idText, flag, free, list, many, message, optional, record, tex
 export const protocols = words('FC', 'iSCSI', 'NFS', 'Datastore')
 export const sourceState = words('read-write', 'read-only')
 const writable = words('read-write')
-export const stringId = { stringId: { ...idText, optional: true } } as const
+const stringId = { stringId: { ...idText, optional: true } } as const
 
 /** Of a promoted target; id and state come together. */
 export const promoted = { id: idText, state: writable } as const
@@ -44,11 +44,11 @@ export const recoveryPoint = record({ id: idText }, {
   VmImageConsistencyEnabled: optional(flag('It holds quiesced images of virtual machines; needs VmImageConsistency among the capabilities.')),
 }, 'A point in time the target can be brought to.')
 
-export const initiatorGroups = optional(list('InitiatorGroup', record({ id: idText }, {
+const initiatorGroups = optional(list('InitiatorGroup', record({ id: idText }, {
   Initiator: many(record({ id: idText, type: words('FC', 'iSCSI') }, {}, 'One HBA of a host.')),
 }, 'Initiators that see the same numbers.'), 'id'))
 
-export const storagePorts = optional(list('StoragePort', record({ id: idText, type: words('FC', 'iSCSI', 'NFS') }, {}, 'WWPN, iqn, or address of the NFS server.'), 'id'))
+const storagePorts = optional(list('StoragePort', record({ id: idText, type: words('FC', 'iSCSI', 'NFS') }, {}, 'WWPN, iqn, or address of the NFS server.'), 'id'))
 
 /** What stands behind the groups and devices where devices are identified. */
 export const ports = { InitiatorGroups: initiatorGroups, StoragePorts: storagePorts } as const

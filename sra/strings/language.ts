@@ -34,7 +34,7 @@ export const warningTable = {
 export type WarningName = keyof typeof warningTable
 export type WarningPlaceholder<W extends WarningName> = (typeof warningTable)[W]['placeholders'][number]
 
-export const textNames = [
+const textNames = [
   'AdapterName', 'VendorName', 'ConnectionTitle', 'ConnectionHint', 'AddressTitle', 'AddressHint', 'UsernameTitle', 'UsernameHint', 'PasswordTitle', 'PasswordHint',
   'SettingsTitle', 'SettingsHint', 'FilterTitle', 'FilterHint', 'PropertySize', 'PropertyMode', 'PropertyTransfer', 'PropertySync', 'PropertyLastConsistent',
 ] as const
