@@ -52,7 +52,9 @@ const indexOf = (children: Children): Index => {
 }
 
 const readAttributes = (reading: Reading, place: Place, attributes: Attributes, into: Record<string, unknown>): void => {
-  for (const [name, value] of Object.entries(attributes)) {
+  for (const name in attributes) {
+    const value = attributes[name]
+    if (value === undefined) continue
     const raw = place.element.attributes.get(name)
     if (raw === undefined) {
       if (value.optional !== true) tell(reading, place, false, `no attribute ${name}`, `${name}="${wanted(value)}"`)
@@ -64,9 +66,10 @@ const readAttributes = (reading: Reading, place: Place, attributes: Attributes, 
   }
 }
 
-const strangeAttributes = (reading: Reading, place: Place, known: readonly Attributes[]): void => {
+const strangeAttributes = (reading: Reading, place: Place, one: Attributes = {}, other: Attributes = {}): void => {
+  if (place.element.attributes.size === 0) return
   for (const name of place.element.attributes.keys()) {
-    if (!known.some((attributes) => Object.hasOwn(attributes, name))) tell(reading, place, true, `attribute ${shown(name)}`, 'only attributes that the interface names')
+    if (!Object.hasOwn(one, name) && !Object.hasOwn(other, name)) tell(reading, place, true, `attribute ${shown(name)}`, 'only attributes that the interface names')
   }
 }
 
@@ -110,7 +113,7 @@ const excluded = (reading: Reading, place: Place, { exclusive = [] }: RecordShap
 const readRecord = (reading: Reading, place: Place, shape: RecordShape): unknown => {
   const into: Record<string, unknown> = {}
   readAttributes(reading, place, shape.attributes ?? {}, into)
-  strangeAttributes(reading, place, [shape.attributes ?? {}])
+  strangeAttributes(reading, place, shape.attributes)
   readChildren(reading, place, shape.children, shape.anyOrder === true, into)
   excluded(reading, place, shape, into)
   return into
@@ -131,7 +134,7 @@ const readChoice = (reading: Reading, place: Place, shape: ChoiceShape): unknown
   }
   if (fitting.length > 1) tell(reading, place, false, fitting.map(({ children }) => markOf(children)).join(' together with '), 'one of them')
   readAttributes(reading, place, choice.attributes ?? {}, into)
-  strangeAttributes(reading, place, [shape.attributes ?? {}, choice.attributes ?? {}])
+  strangeAttributes(reading, place, shape.attributes, choice.attributes)
   readChildren(reading, place, choice.children, false, into)
   return into
 }
@@ -139,7 +142,7 @@ const readChoice = (reading: Reading, place: Place, shape: ChoiceShape): unknown
 const readList = (reading: Reading, place: Place, shape: ListShape): readonly unknown[] => {
   const items: unknown[] = []
   const seen = new Set<string>()
-  strangeAttributes(reading, place, [])
+  strangeAttributes(reading, place)
   for (const child of place.element.children) {
     const inner = { element: child, outer: place }
     if (child.namespace !== sraNamespace || child.name !== shape.item) {
@@ -183,7 +186,7 @@ const readShape = (reading: Reading, place: Place, shape: Shape): unknown => {
     case 'text': {
       const into: Record<string, unknown> = {}
       if (shape.attributes !== undefined) readAttributes(reading, place, shape.attributes, into)
-      strangeAttributes(reading, place, [shape.attributes ?? {}])
+      strangeAttributes(reading, place, shape.attributes)
       const value = readValue(shape.value, place.element.text)
       if (value === undefined) tell(reading, place, false, shape.value.type === 'text' && shape.value.secret === true ? 'a value that is kept secret' : shown(place.element.text), wanted(shape.value))
       return shape.attributes === undefined ? value : { ...into, text: value }

@@ -2,7 +2,7 @@
  * A document of the Storage Replication Adapter interface 2.0 as a tree of elements, read as a stream so that junk is refused
  * before it has cost anything: no document type, bounded size, depth and number of elements.
  */
-import type { SaxesParser } from 'saxes'
+import type { SaxesAttributeNS, SaxesParser } from 'saxes'
 import { StorageError } from '../core/errors.ts'
 
 export const sraNamespace = 'http://www.vmware.com/srm/sra/v2'
@@ -41,6 +41,13 @@ interface Growing {
   readonly line: number
 }
 
+/** Those without prefix: the interface's own. */
+const plainOf = (attributes: readonly SaxesAttributeNS[]): ReadonlyMap<string, string> => {
+  const plain = new Map<string, string>()
+  for (const { prefix, local, name, value } of attributes) if (prefix === '' && name !== 'xmlns') plain.set(local, value)
+  return plain
+}
+
 const watchTree = (parser: SaxesParser<{ xmlns: true }>): (() => Growing | undefined) => {
   const open: Growing[] = []
   let root: Growing | undefined
@@ -59,11 +66,7 @@ const watchTree = (parser: SaxesParser<{ xmlns: true }>): (() => Growing | undef
     elements += 1
     if (elements > maxElements) refuse(`has more than ${maxElements} elements`, 'Send fewer groups and devices at a time')
     if (open.length >= maxDepth) refuse(`is nested deeper than ${maxDepth} elements (line ${parser.line})`, 'Send the document as the interface describes it')
-    const plain = attributes === 0 ? [] : Object.values(tag.attributes).filter((attribute) => attribute.prefix === '' && attribute.name !== 'xmlns')
-    const element: Growing = {
-      name: tag.local, namespace: tag.uri, text: '', line: parser.line, children: [],
-      attributes: plain.length === 0 ? none : new Map(plain.map((attribute) => [attribute.local, attribute.value])),
-    }
+    const element: Growing = { name: tag.local, namespace: tag.uri, text: '', line: parser.line, children: [], attributes: attributes === 0 ? none : plainOf(Object.values(tag.attributes)) }
     const parent = open.at(-1)
     if (parent === undefined) root = element
     else parent.children.push(element)
