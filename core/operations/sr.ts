@@ -156,11 +156,17 @@ const reach = async (call: Call, ctx: Ctx, driver: Driver, place: Place, state: 
   }
   if (state === 'attached') {
     try {
-      // Also of an attached SR the identity is proven again: "attached already" must not hide that the place is gone.
-      return { sr: (await openAttached(call, ctx.sr)).sr, changed: false }
+      const { sr } = await openAttached(call, ctx.sr)
+      // Also of an attached SR the place is proven again: a handle of this process would hide that it is gone. Other troubles are for the recovery.
+      await sr.stat(ctx).catch((error: unknown) => {
+        if (mayBeGone(error)) throw error
+      })
+      return { sr, changed: false }
     } catch (error) {
       if (!mayBeGone(error)) throw error
     }
+    // It speaks of the place that was taken away.
+    await call.engine.handles.close(ctx.sr)
   }
   await connect()
   return { sr: (await openAttached(call, ctx.sr)).sr, changed: true }

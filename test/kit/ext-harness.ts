@@ -31,10 +31,10 @@ const trouble = (machine: () => Machine): Trouble => ({
   async vanish() {
     const { first } = machine()
     const tools = extToolsOf(machine())
-    const backs = [tools.backend.unplug('sdb'), ...tools.mounted(first).map(({ mountPoint }) => tools.takeAway(first, mountPoint))]
-    return async () => {
-      for (const back of backs) back()
-    }
+    const plugIn = tools.backend.unplug('sdb')
+    for (const { mountPoint } of tools.mounted(first)) tools.takeAway(first, mountPoint)
+    // The disk comes back; nobody mounts it.
+    return async () => plugIn()
   },
   async fill(bytes) {
     const volume = extToolsOf(machine()).backend.volumeOf('sdb')

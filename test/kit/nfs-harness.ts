@@ -39,10 +39,9 @@ const trouble = (machine: () => Machine): Trouble => ({
     const { first } = machine()
     const tools = toolsOf(machine())
     tools.backend.state.up = false
-    const backs = tools.mounted(first).map(({ mountPoint }) => tools.takeAway(first, mountPoint))
+    for (const { mountPoint } of tools.mounted(first)) tools.takeAway(first, mountPoint)
     return async () => {
       tools.backend.state.up = true
-      for (const back of backs) back()
     }
   },
   async fill(bytes) {
