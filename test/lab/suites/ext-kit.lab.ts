@@ -6,6 +6,6 @@ import { suite } from '../suite.ts'
 export default suite({
   name: 'ext-kit',
   driver: 'ext',
-  onlyByName: 'it was written last and has not been run yet',
-  cases: async () => conformanceCases(extHarness, { usual: { draw: 12, topics: ['SR life cycle', 'attach and detach', 'trouble'] } }),
+  seconds: 120,
+  cases: async () => conformanceCases(extHarness, { usual: { draw: 12, topics: ['SR life cycle', 'attach and detach', 'VDI locks', 'trouble'] } }),
 })

@@ -5,7 +5,7 @@ import { suite } from '../suite.ts'
 export default suite({
   name: 'lvm-kit',
   driver: 'lvm',
-  onlyByName: 'some hundred cases of a hundred commands of LVM each take more than an hour in an emulated machine; only a few have been run yet',
+  onlyByName: 'its hundred sentences of a hundred commands of LVM each take half an hour in an emulated machine, and only a few have been run yet',
   disks: [256 * MiB],
   async cases() {
     const [{ conformanceCases }, { lvmLabHarness }] = await Promise.all([import('../conformance.ts'), import('../fixtures/lvm-stand.ts')])
