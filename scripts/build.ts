@@ -117,13 +117,17 @@ const vdi = '98de866e-b035-4b1a-a571-613bff542b89'
 type Call = readonly [entry: string, ...args: string[]]
 
 /** Calls that run what short executables need; made without a daemon and through one. */
-const warmUps = (place: string): readonly Call[] => [
+const warmUps = (place: string, request: string): readonly Call[] => [
   ...[['sr_create', sr, '0'], ['sr_attach', sr], ['vdi_create', sr, vdi, '1048576'], ['sr_scan', sr], ['vdi_delete', sr, vdi], ['sr_detach', sr], ['sr_delete', sr]]
     .map((call): Call => ['xe', 'file', `<dconf><location>${place}</location></dconf>`, ...call]),
   ['smctl', 'sr', 'list'],
   ['smctl', 'host', 'status'],
   ['smctl', 'sr', 'list', '--json'],
+  ['sra', '--type', 'hpe-3par', request],
 ]
+
+/** Site Recovery's first question. */
+const queryInfo = (answer: string): string => `<Command xmlns="http://www.vmware.com/srm/sra/v2"><Name>queryInfo</Name><OutputFile>${answer}</OutputFile></Command>`
 
 interface WarmUp {
   readonly entry: string
@@ -143,7 +147,9 @@ const warmUp = async (scratch: string): Promise<readonly WarmUp[]> => {
     runs.push({ entry, through, made })
     return spawn(process.execPath, [join(root, 'scripts', 'warm-up.cjs'), made, entry, ...args], { stdio: 'ignore', env: { STORAGE_MANAGER_STATE: state } })
   }
-  const calls = warmUps(join(scratch, 'place'))
+  const request = join(scratch, 'request.xml')
+  writeFileSync(request, queryInfo(join(scratch, 'answer.xml')))
+  const calls = warmUps(join(scratch, 'place'), request)
   for (const call of calls) await once(start(call, false), 'exit')
   const daemon = start(['smd'], true)
   const ended = once(daemon, 'exit')
