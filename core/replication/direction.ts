@@ -3,6 +3,7 @@
  * one side, so that side keeps a copy until the direction has been synchronised completely, and a plan says what is lost.
  */
 import type { Side } from '../array/replication.ts'
+import { forgetHostsSteps, presentAgainSteps } from './hosts.ts'
 import { markKeys } from './marks.ts'
 import { needPlan, planRestore, planReverse } from './plan.ts'
 import { refuse, runOperation, type OperationResult, type Step, type Work } from './run.ts'
@@ -68,7 +69,7 @@ const reverseWork = (want: DirectionWant, part: 'whole' | 'prepare') => async ({
   await steps([
     ...guard, ...prepares,
     roleStep('reverse', at, at === old ? 'target' : 'source', async (replication, unit) => replication.reverse(site.ctx, unit.id)),
-    ...doneMarks(site, old, generation, 'reverse'), ...doneMarks(site, promoted, generation, 'reverse'),
+    ...doneMarks(site, old, generation, 'reverse'), ...(old === undefined ? [] : forgetHostsSteps(site, old)), ...doneMarks(site, promoted, generation, 'reverse'),
   ])
 }
 
@@ -87,20 +88,22 @@ export const prepareReverse = async (site: ReplicationSite, ref: UnitRef, want: 
 const reversing = async (site: ReplicationSite, ref: UnitRef, want: DirectionWant, part: 'whole' | 'prepare'): Promise<OperationResult> =>
   runOperation(site, 'reverse', ref, reverseWork(want, part), alreadyReversed)
 
-const undoPreparation = async ({ site, view, steps }: Work): Promise<void> => {
+const undoPreparation = async ({ site, view, steps, warn }: Work): Promise<void> => {
   const source = mustReach(withRole(site, view, ['demoted', 'source']), 'Taking a prepared failover back')
   if (view.roles.target === 'promoted') return
   await steps([
     roleStep('undemote', source, 'source', async (replication, unit) => replication.undemote(site.ctx, unit.id)),
     dropStep(site, source, 'before-demotion', Math.max(view.generation.source, view.generation.target) + 1),
-    markStep(site, source, markKeys.demotion, undefined),
+    markStep(site, source, markKeys.demotion, undefined), ...(await presentAgainSteps(site, source, warn)),
   ])
 }
 
 const restoreWork = (want: DirectionWant, part: 'whole' | 'prepare') => async (work: Work): Promise<void> => {
   const { site, view, generation, resuming, steps, warn } = work
   const promotedAtAll = view.roles.target === 'promoted' || view.failover !== undefined
-  if (view.state === 'prepared' || (resuming && !promotedAtAll && view.roles.source === 'demoted')) return undoPreparation(work)
+  // A site that sees its own array only takes a preparation back by its own part: half done, the source has its role and the target never lost its.
+  const undone = view.localSide === 'source' && site.remote === undefined && view.roles.target === 'target'
+  if (view.state === 'prepared' || (resuming && !promotedAtAll && (view.roles.source === 'demoted' || undone))) return undoPreparation(work)
   const old = withRole(site, view, ['demoted', 'source'])
   const promoted = withRole(site, view, ['promoted', 'target'])
   if (view.state !== 'restoring') {
@@ -119,12 +122,14 @@ const restoreWork = (want: DirectionWant, part: 'whole' | 'prepare') => async (w
   const prepares: readonly Step[] = !site.traits.prepares.restore || prepare?.replication.prepareRestore === undefined ? [] : [{
     name: 'prepare restore', at: prepare, repair: true, done: () => true, act: async (replication, unit) => replication.prepareRestore?.(site.ctx, unit.id),
   }]
-  if (part === 'prepare') return steps([...(prepare === promoted ? guard : []), ...prepares])
+  // On the operator's word alone, where the promoted side is out of sight: whoever gave it has stopped its hosts.
+  const again = old === undefined ? [] : await presentAgainSteps(site, old, warn)
+  if (part === 'prepare') return steps([...(prepare === promoted ? guard : []), ...prepares, ...(prepare === old ? again : [])])
   const at = mustReach(run, 'Restoring replication')
   await steps([
     ...guard, ...prepares,
     roleStep('restore', at, at === old ? 'source' : 'target', async (replication, unit) => replication.restore(site.ctx, unit.id)),
-    ...doneMarks(site, old, generation, 'restore'), ...doneMarks(site, promoted, generation, 'restore'),
+    ...again, ...doneMarks(site, old, generation, 'restore'), ...doneMarks(site, promoted, generation, 'restore'),
   ])
 }
 
@@ -134,7 +139,8 @@ const restoreWork = (want: DirectionWant, part: 'whole' | 'prepare') => async (w
  *   1 unpresent the promoted side, 2 keep a copy of it  - repeat: so already
  *   3 the other site's part, where the array has one    - always again, idempotent
  *   4 restore                                           - repeat: roles show it
- *   5 generation and marks                              - repeat: written
+ *   5 present the old source to its hosts of before     - repeat: presented
+ *   6 generation and marks                              - repeat: written
  */
 export const restore = async (site: ReplicationSite, ref: UnitRef, want: DirectionWant = {}): Promise<OperationResult> =>
   runOperation(site, 'restore', ref, restoreWork(want, 'whole'))

@@ -1,6 +1,7 @@
 /** Leaving the source: prepare it, take the preparation back, and promote the target, planned or in a disaster. */
 import type { Initiator } from '../array/types.ts'
 import { toStorageError } from '../errors.ts'
+import { rememberHostsStep } from './hosts.ts'
 import { markKeys, writeFailover } from './marks.ts'
 import { caughtUp, needPlan, planFailover } from './plan.ts'
 import { refuse, runOperation, type OperationResult, type Work } from './run.ts'
@@ -12,9 +13,9 @@ import { sideHandle, type UnitView } from './view.ts'
  * Demotes the source: after it no host can write there, and replication goes on. Also late, after a failover without it.
  *   1 drop copies of earlier attempts     - repeat; skipped when it is known that this demotion was begun
  *   2 keep a copy of the source          - repeat: it is there
- *   3 unpresent                          - repeat: nothing is presented
- *   4 name this demotion                 - repeat: named; what has caught up with it is told by the name
- *   5 demote                             - repeat: it is demoted
+ *   3 remember its hosts, 4 unpresent    - repeat: remembered; nothing is presented
+ *   5 name this demotion                 - repeat: named; what has caught up with it is told by the name
+ *   6 demote                             - repeat: it is demoted
  */
 export const prepareFailover = async (site: ReplicationSite, ref: UnitRef): Promise<OperationResult> =>
   runOperation(site, 'prepareFailover', ref, async ({ view, id, resuming, steps, warn }) => {
@@ -29,6 +30,7 @@ export const prepareFailover = async (site: ReplicationSite, ref: UnitRef): Prom
       // In step: whatever they were kept for has been synchronised since.
       ...(begun || demoted || late || source.unit.lastConsistent.kind !== 'time' ? [] : [dropGuardsStep(site, source)]),
       ...(demoted ? [] : [keepStep(site, source, 'before-demotion', generation)]),
+      ...(demoted ? [] : [rememberHostsStep(site, source)]),
       unpresentStep(site, source),
       ...(demoted ? [] : [markStep(site, source, markKeys.demotion, id)]),
       roleStep('demote', source, 'demoted', async (replication, unit) => replication.demote(site.ctx, unit.id)),

@@ -28,7 +28,7 @@ const FailoverRecord = z.strictObject({
 })
 export type FailoverRecord = z.output<typeof FailoverRecord>
 
-export const markKeys = { intent: 'sm.intent', generation: 'sm.generation', failover: 'sm.failover', caughtUp: 'sm.caught-up', fenced: 'sm.fenced', demotion: 'sm.demotion', syncAfter: 'sm.sync-after', last: 'sm.last' } as const
+export const markKeys = { intent: 'sm.intent', generation: 'sm.generation', failover: 'sm.failover', caughtUp: 'sm.caught-up', fenced: 'sm.fenced', demotion: 'sm.demotion', syncAfter: 'sm.sync-after', last: 'sm.last', hosts: 'sm.hosts' } as const
 
 type Marks = ReplicationUnit['marks']
 

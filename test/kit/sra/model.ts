@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { StorageError } from '../../../core/errors.ts'
 import { modelArray } from '../../../drivers/array-replication/model/driver.ts'
 import { createModelPair, cutLink, cycle, hostWrite, isWritable, readContent, restoreLink } from '../../../drivers/array-replication/model/world.ts'
+import { readState, writeState } from '../../../drivers/array-replication/model/state.ts'
 import { createMachine, ctxOn, type SiteName } from '../replication/world.ts'
 import { otherSite, type NewPlayWorld, type PlayedUnit } from './world.ts'
 
@@ -70,6 +71,7 @@ export const modelPlay: NewPlayWorld = async () => {
     writable: async (site, unit) => isWritable(pair[site], at(site, unit).id),
     cutLink: async () => cutLink(pair),
     restoreLink: async () => restoreLink(pair),
+    slow: (polls) => [pair.a, pair.b].forEach((directory) => writeState(directory, { ...readState(directory), slowSync: polls })),
     async save() {
       const kept = mkdtempSync(join(tmpdir(), 'play-kept-'))
       cpSync(root, kept, { recursive: true })

@@ -1,8 +1,16 @@
 /** What SRM relies on, played at two sites: the same sentences for every replicating driver. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { allDone, failover, migrate, pairAt, prepareFailover, reprotect, restore, see, sourceIds, startTest, stopTest, sync, turn, views, check, type Play } from './play.ts'
+import type { OpenArray } from '../../../core/array/contract.ts'
+import type { ArrayCtx } from '../../../core/array/types.ts'
+import { StorageError } from '../../../core/errors.ts'
+import { withFaults } from '../replication/faults.ts'
+import { createMachine, ctxOn } from '../replication/world.ts'
+import { allDone, direct, failover, migrate, pairAt, prepareFailover, reprotect, restore, see, sourceIds, startTest, stopTest, sync, turn, views, check, type Play } from './play.ts'
 import { password, srmAt, username } from './srm.ts'
 import { otherSite, type NewPlayWorld } from './world.ts'
+
+/** Calls after which nothing can be different. */
+const reading: ReadonlySet<string> = new Set(['units', 'unit', 'points', 'presentations', 'peers', 'syncStatus'])
 
 export const playSuite = (name: string, newWorld: NewPlayWorld, timeout: number): void => {
   describe(`SRM at two sites, ${name}`, { timeout }, () => {
@@ -126,8 +134,104 @@ export const playSuite = (name: string, newWorld: NewPlayWorld, timeout: number)
       expect(new Set(await play.world.counters('a', unit))).toEqual(new Set([5]))
       expect(new Set(await play.world.counters('b', unit))).toEqual(new Set([5]))
       expect(await play.world.writable('b', unit)).toBe(false)
+      // To the hosts that had it before the preparation took it from them.
+      expect(await play.world.write('a', unit, 6)).toBe(true)
+      const { identities, members } = await see(play, 'a', unit)
+      expect(identities).toBe(members.length)
       for (const outcomes of await turn(play, moved, 'restore')) allDone(outcomes)
       expect(await views(play, unit)).toBe('source target')
+      expect(await play.world.write('a', unit, 7)).toBe(true)
+    })
+
+    it('takes a preparation back when nothing was failed over, and lets the hosts of the source write again', async () => {
+      const unit = fromA[0] ?? ''
+      const old = await sourceIds(play, 'a', [unit])
+      allDone(await prepareFailover(play, 'a', old))
+      expect(await play.world.write('a', unit, 1)).toBe(false)
+      // Ids of the other side come from no failover: there was none. What runs at the source is enough.
+      const main = play.world.driver.replication?.sites.restore === 'source' ? 'main' : 'prepare'
+      for (const outcomes of await turn(play, { from: 'a', old, promoted: new Map() }, 'restore', main)) allDone(outcomes)
+      expect(await views(play, unit)).toBe('source target')
+      expect(await play.world.write('a', unit, 2)).toBe(true)
+      await sync(play, 'a', [unit])
+      expect(new Set(await play.world.counters('b', unit))).toEqual(new Set([2]))
+    })
+
+    it('keeps a usable copy at the receiving side at every instant of a reversal and of a restore', async () => {
+      const unit = fromA[0] ?? ''
+      const lacking: string[] = []
+      const watched = (): Play => {
+        const wrap = (array: OpenArray): OpenArray => withFaults(array, { at: 0, fate: 'fails', calls: 0, dead: false, cutLink: async () => undefined, watch: async (call) => {
+          if (reading.has(call)) return
+          for (const site of ['a', 'b'] as const) {
+            const array = await play.world.open(site)
+            const ctx = ctxOn(createMachine('watcher'))
+            const shown = (await array.replication?.units(ctx))?.find(({ name }) => name === unit)
+            if (shown?.role === 'target' && shown.lastConsistent.kind !== 'time' && (await array.replication?.points(ctx, shown.id))?.length === 0) lacking.push(`${site} after ${call}`)
+            await array.close()
+          }
+        } })
+        return { ...play, at: { a: srmAt(play.world, 'a', { wrap }), b: srmAt(play.world, 'b', { wrap }) } }
+      }
+      await reprotect(watched(), await migrate(play, 'a', [unit]))
+      await restore(watched(), await migrate(play, 'b', [unit]))
+      expect(lacking).toEqual([])
+      expect(await views(play, unit)).toBe('target source')
+    })
+
+    it('refuses what a state does not allow, item by item, and changes nothing', async () => {
+      const unit = fromA[0] ?? ''
+      const refused = { error: expect.any(String) as unknown }
+      const [old, before] = [await sourceIds(play, 'a', [unit]), await see(play, 'b', unit)]
+      const names = { from: 'a' as const, old, promoted: old }
+      const main = play.world.driver.replication?.sites.reverse === 'source' ? 'a' : 'b'
+      if (main === 'a') expect((await direct(play, 'a', 'reverseReplication', old)).get(unit)).toMatchObject(refused)
+      const moved = await migrate(play, 'a', [unit])
+      expect((await startTest(play, 'b', [unit])).get(unit)).toMatchObject(refused)
+      await reprotect(play, moved)
+      // The key names a target, and there is none at this site any more; a restore would undo what reprotect has done.
+      expect((await failover(play, 'b', [unit], new Map([[unit, before]]))).outcomes.get(unit)).toMatchObject(refused)
+      const atA = play.world.driver.replication?.sites.restore === 'source'
+      expect((await direct(play, atA ? 'a' : 'b', 'restoreReplication', atA ? names.old : moved.promoted)).get(unit)).toMatchObject(refused)
+      expect(await views(play, unit)).toBe('target source')
+    })
+
+    it('fails over although a test runs, and cleans the test up later', async () => {
+      const unit = fromA[0] ?? ''
+      allDone(await startTest(play, 'b', [unit]))
+      const tested = new Map([[unit, await see(play, 'b', unit)]])
+      await play.world.cutLink()
+      expect(allDone((await failover(play, 'b', [unit], tested)).outcomes).get(unit)).toBe('warned')
+      expect((await see(play, 'b', unit)).view).toBe('promoted')
+      allDone(await stopTest(play, 'b', [unit]))
+      expect((await see(play, 'b', unit)).view).toBe('promoted')
+    })
+
+    it('does as many items as possible, and a retry finishes the rest', async () => {
+      const bad = fromA.at(-1) ?? ''
+      const array = await play.world.open('b')
+      const id = (await array.replication?.units(ctxOn(createMachine('asker'))))?.find(({ name }) => name === bad)?.id
+      await array.close()
+      const wrap = (one: OpenArray): OpenArray => ({ ...one, replication: one.replication === undefined ? undefined : { ...one.replication, promote: async (ctx: ArrayCtx, unit: string, want: { readonly force: boolean }) => {
+        if (unit === id) throw new StorageError('arrayFault', 'a disk of the array is on fire', { layer: 'test', remedy: 'Put it out' })
+        return one.replication?.promote(ctx, unit, want)
+      } } }) as OpenArray
+      const burning: Play = { ...play, at: { ...play.at, b: srmAt(play.world, 'b', { wrap }) } }
+      const first = await failover(burning, 'b', fromA)
+      for (const [unit, outcome] of first.outcomes) {
+        if (unit === bad) expect(outcome).toMatchObject({ error: expect.stringMatching(/on fire.*Put it out/) as unknown })
+        else expect(outcome).toBe('warned')
+      }
+      const again = await failover(play, 'b', fromA)
+      allDone(again.outcomes)
+      for (const [unit, promoted] of first.ids) expect(again.ids.get(unit)).toBe(promoted)
+      for (const unit of fromA) expect((await see(play, 'b', unit)).view).toBe('promoted')
+    })
+
+    it('fails as a whole for an array or a peer that is not there', async () => {
+      const { arrayId, peerArrayId } = pairAt(play, 'a')
+      await expect(play.at.a.ask('discoverDevices', { arrayId: peerArrayId, peerArrayId: arrayId })).rejects.toThrow('no array')
+      await expect(play.at.a.ask('discoverDevices', { arrayId, peerArrayId: 'nobody' })).rejects.toThrow('replicates with no array')
     })
 
     it('answers good items beside unknown ones, and lists none of the names that the request did not', async () => {

@@ -27,6 +27,8 @@ export interface PlayWorld {
   writable(site: SiteName, unit: string): Promise<boolean>
   cutLink(): Promise<void>
   restoreLink(): Promise<void>
+  /** Synchronisations end after they were asked for so often. */
+  slow?(polls: number): void
   /** Remembers both arrays; the answer puts them back. */
   save?(): Promise<() => Promise<void>>
   destroy(): Promise<void>

@@ -2,4 +2,4 @@
 import { modelPlay } from '../kit/sra/model.ts'
 import { playSuite } from '../kit/sra/suite.ts'
 
-playSuite('on the model array', modelPlay, 30_000)
+playSuite('on the model array', modelPlay, 120_000)
