@@ -49,7 +49,7 @@ const connect = async (socket: string): Promise<Caller> => {
  * Nobody listens: the only failure after which a call may be made in this process. Any other one is told. Without a socket
  * the client is not even loaded.
  */
-const connectOr = async (socket: string, otherwise: () => Promise<Caller>): Promise<Caller> => {
+const connectOr = async <T>(socket: string, otherwise: () => Promise<T>): Promise<Caller | T> => {
   if (statSync(socket, { throwIfNoEntry: false }) === undefined) return otherwise()
   try {
     return await connect(socket)
@@ -58,6 +58,13 @@ const connectOr = async (socket: string, otherwise: () => Promise<Caller>): Prom
     if (code === 'ENOENT' || code === 'ECONNREFUSED') return otherwise()
     throw error
   }
+}
+
+/** The daemon where one listens; undefined: there is none, and none was named. */
+export const openDaemon = async (options: Pick<CallerOptions, 'socket' | 'stateDirectory'> = {}): Promise<Caller | undefined> => {
+  const socket = socketPath(options.socket, stateDirectory(options.stateDirectory))
+  const { STORAGE_MANAGER_SOCKET: named } = process.env
+  return options.socket !== undefined || named !== undefined ? connect(socket) : connectOr(socket, async () => undefined)
 }
 
 /**

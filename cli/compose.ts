@@ -118,6 +118,7 @@ export const composeEngine = async (options: ComposeOptions): Promise<Engine> =>
   return createEngine({
     drivers,
     arrays: composeArrays(stateDirectory),
+    siteRecovery: async (...asked) => (await import('../sra/for-engine.ts')).answerInEngine(...asked),
     host: composeHost(options, boot, drivers.packageOf),
     locks: createKernelLocks(join(stateDirectory, 'locks')),
     records: createHostRecords(stateDirectory, boot),

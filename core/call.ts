@@ -1,5 +1,5 @@
 /** One call on its way through the engine: its identity, its signal with a deadline, and what it may reach. */
-import type { ArrayOpener, Arrays } from './array/ports.ts'
+import type { ArrayOpener, Arrays, SiteRecovery } from './array/ports.ts'
 import type { Ctx, Driver, Sr } from './contract.ts'
 import { StorageError, toStorageError } from './errors.ts'
 import type { SrUuid, VdiUuid } from './ids.ts'
@@ -20,6 +20,7 @@ export interface EngineState {
   readonly drivers: DriverRegistry
   readonly arrays: Arrays
   readonly opener: ArrayOpener
+  readonly siteRecovery?: SiteRecovery
   readonly host: Host
   readonly locks: Locks
   readonly records: HostRecords

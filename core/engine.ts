@@ -4,7 +4,7 @@
  */
 import type * as z from 'zod'
 import { createArrayOpener } from './array/open.ts'
-import { noArrays, type Arrays } from './array/ports.ts'
+import { noArrays, type Arrays, type SiteRecovery } from './array/ports.ts'
 import { withLocks, type Call, type DriverRegistry, type EngineState } from './call.ts'
 import type { CallOptions, CallTrace, Engine, StorageEvent } from './caller.ts'
 import { arrayKeys, secretKeys } from './define-driver.ts'
@@ -16,6 +16,7 @@ import { arrayOperations } from './operations/array.ts'
 import { collectOperations } from './operations/collect.ts'
 import { replicationOperations } from './operations/replication.ts'
 import { serviceOperations } from './operations/service.ts'
+import { siteRecoveryOperations } from './operations/site-recovery.ts'
 import { srOperations } from './operations/sr.ts'
 import { vdiOperations } from './operations/vdi.ts'
 import type { Clock, Host, HostRecords, Locks, Log } from './ports.ts'
@@ -27,6 +28,7 @@ export interface EngineOptions {
   readonly drivers: DriverRegistry
   /** Absent: no array types. */
   readonly arrays?: Arrays
+  readonly siteRecovery?: SiteRecovery
   readonly host: Host
   readonly locks: Locks
   readonly records: HostRecords
@@ -86,6 +88,7 @@ export const createEngine = (options: EngineOptions): Engine => {
     drivers: options.drivers,
     arrays: options.arrays ?? noArrays,
     opener: createArrayOpener(options.arrays ?? noArrays),
+    ...(options.siteRecovery === undefined ? {} : { siteRecovery: options.siteRecovery }),
     host: options.host,
     locks,
     records,
@@ -105,6 +108,7 @@ export const createEngine = (options: EngineOptions): Engine => {
     ...collectOperations,
     ...arrayOperations,
     ...replicationOperations,
+    ...siteRecoveryOperations,
     ...serviceOperations(async (method, params, signal, onProgress) => callByName(method, params, { signal, onProgress })),
   }
 

@@ -43,7 +43,8 @@ const timeUp = (seconds: number): StorageError =>
 const run = async (argv: readonly string[]): Promise<void> => {
   const settings = readSettings(argv)
   const { readRequest } = await import('../../sra/request.ts')
-  const read = await readRequest(readAll(settings.request))
+  const document = readAll(settings.request)
+  const read = await readRequest(document)
   const { outputFile, statusFile, logDirectory } = read.envelope
   const line = createSink(logDirectory)
   const progress = createProgress(statusFile)
@@ -52,7 +53,7 @@ const run = async (argv: readonly string[]): Promise<void> => {
   const timer = setTimeout(() => interrupt.cancel(timeUp(settings.timeLimitSeconds)), settings.timeLimitSeconds * 900)
   try {
     const { respond } = await import('./respond.ts')
-    const xml = await respond(read, settings, { runId: randomBytes(4).toString('hex'), signal: interrupt.signal, builtOn: buildDate(), version }, { line, progress })
+    const xml = await respond(read, document, settings, { runId: randomBytes(4).toString('hex'), signal: interrupt.signal, builtOn: buildDate(), version }, { line, progress })
     writeResponseFile(outputFile, xml)
   } finally {
     clearTimeout(timer)

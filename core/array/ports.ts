@@ -24,6 +24,11 @@ export interface ArrayRecords {
   remove(name: string): boolean
 }
 
+/** Answers requests of Site Recovery; a front end that whoever composes the engine may give it. */
+export type SiteRecovery = (
+  ask: { readonly arrayType: string; readonly request: string; readonly signature: string; readonly version: string }, arrays: Arrays, ctx: ArrayCtx,
+) => Promise<{ readonly response: string; readonly log: readonly string[] }>
+
 export interface Arrays {
   readonly registry: ArrayRegistry
   readonly records: ArrayRecords

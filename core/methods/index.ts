@@ -7,10 +7,11 @@ import { arrayMethods } from './array.ts'
 import type { MethodShape } from './define.ts'
 import { replicationMethods } from './replication.ts'
 import { serviceMethods } from './service.ts'
+import { siteRecoveryMethods } from './site-recovery.ts'
 import { srMethods } from './sr.ts'
 import { vdiMethods } from './vdi.ts'
 
-export const methods = { ...srMethods, ...vdiMethods, ...arrayMethods, ...replicationMethods, ...serviceMethods } as const
+export const methods = { ...srMethods, ...vdiMethods, ...arrayMethods, ...replicationMethods, ...siteRecoveryMethods, ...serviceMethods } as const
 
 export type Methods = typeof methods
 export type MethodName = keyof Methods

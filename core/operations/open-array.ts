@@ -10,7 +10,7 @@ import type { ReplicationSite } from '../replication/site.ts'
 
 export type ArrayRef = string | ArrayConnectionRef
 
-const arrayCtx = (call: Call): ArrayCtx => ({
+export const arrayCtx = (call: Call): ArrayCtx => ({
   callId: call.callId, signal: call.signal, log: call.log, clock: call.engine.clock, host: call.engine.host, progress: call.progress,
 })
 

@@ -53,7 +53,7 @@ afterEach(() => {
   place?.remove()
   place = undefined
 })
-const ofArrays = (method: string): boolean => method.startsWith('Array.') || method.startsWith('Replication.')
+const ofArrays = (method: string): boolean => ['Array.', 'Replication.', 'SiteRecovery.'].some((noun) => method.startsWith(noun))
 const arrayNormal = (text: string): string => (place === undefined ? text : text.replaceAll(place.root, '<place>').replaceAll(/20\d\d-\d\d-\d\dT[\d:.]+Z/g, '<time>'))
 
 const scene = async (method: string) => {

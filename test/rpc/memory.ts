@@ -1,5 +1,6 @@
 /** An SR type that lives in memory, and an engine on it: what the front ends are tested against. */
 import type { Arrays } from '../../core/array/ports.ts'
+import { answerInEngine } from '../../sra/for-engine.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -229,7 +230,7 @@ export const createMemoryEngine = (log: Log = silentLog, onTrace?: (trace: CallT
         return memory.driver
       },
     },
-    ...(arrays === undefined ? {} : { arrays }),
+    ...(arrays === undefined ? {} : { arrays, siteRecovery: answerInEngine }),
     host: arrays === undefined ? host : { ...host, exclusive: async () => ({ release: () => undefined }) }, locks: createLockTable(), records: memoryRecords(), clock: { now: () => fixedTime },
     log, version: '0.0.0-test', stateDirectory: '/nowhere', lockWaitMs: 5000,
     ...(onTrace === undefined ? {} : { onTrace }),
