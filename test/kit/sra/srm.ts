@@ -7,6 +7,7 @@ import { adapterOf } from '../../../sra/adapter.ts'
 import { readRequest, writeRequest } from '../../../sra/request.ts'
 import { readResponse } from '../../../sra/response.ts'
 import type { AnswerOf, CommandName, RequestOf } from '../../../sra/schema/index.ts'
+import { validate } from '../../../sra/validate.ts'
 import { createMachine, ctxOn, type SiteName } from '../replication/world.ts'
 import type { PlayWorld } from './world.ts'
 
@@ -48,6 +49,7 @@ export const srmAt = (world: PlayWorld, site: SiteName, { wrap = (array) => arra
       const read = await readRequest(xml)
       const setting = { adapter: adapterOf(driver, '0'), arrays, host, clock, signature: 'the adapter 0 of today', runId: `run${(runs += 1)}`, signal }
       const response = await answer(read, setting, { line: (text) => log.push(text), progress: (percent) => progress.push(percent) })
+      assert.deepEqual((await validate(response, command)).findings, [], `the response of ${command} is not as the interface asks`)
       const value = await readResponse(command, response)
       if ('error' in value) assert.fail(`${command} at ${site}: ${JSON.stringify(value.error)}`)
       return value
