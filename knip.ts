@@ -8,7 +8,7 @@ const config: KnipConfig = {
     'bin/launch.js', 'scripts/*.{ts,cjs}', 'bench/floor/*.ts',
     'test/**/*.test.ts', 'test/lab/{inside/*,suites/*.lab}.ts',
     // Started as processes, or bundled, by tests.
-    'test/host/isolated-files/worker.ts', 'test/cli/smd-main.ts', 'test/drivers/array-replication/simulator/doomed.ts', 'test/e2e/fixtures/*.ts', 'test/e2e/kill/program.ts',
+    'test/host/isolated-files/worker.ts', 'test/cli/smd-main.ts', 'test/drivers/array-replication/simulator/doomed.ts', 'test/e2e/fixtures/*.ts', 'test/e2e/kill/program.ts', 'test/sra/hostile/junk.ts',
   ],
   project: ['**/*.{ts,js,cjs}'],
   // The client of an array's wire protocol has calls that no driver makes yet.

@@ -2,7 +2,7 @@
 import type { RecoveryPoint, ReplicationUnit } from '../core/array/replication.ts'
 
 /** Stands for "whatever is newest": what SRM gets when it asks for none, and may ask for by name. */
-export const latest = 'latest'
+const latest = 'latest'
 
 export interface ShownPoint {
   readonly id: string

@@ -17,7 +17,7 @@ import { onBoth, readSr, textsOf } from './place.ts'
 import { siteOf, type Side, type Sides } from './sides.ts'
 import type { ArrayStore } from './store.ts'
 
-export const keyOf = (ctx: Ctx, vdi: VdiUuid, { kind }: Pick<VdiNote, 'kind'>): string => (kind === 'disk' ? keys.disk(ctx.sr, vdi) : keys.snapshot(ctx.sr, vdi))
+const keyOf = (ctx: Ctx, vdi: VdiUuid, { kind }: Pick<VdiNote, 'kind'>): string => (kind === 'disk' ? keys.disk(ctx.sr, vdi) : keys.snapshot(ctx.sr, vdi))
 
 /** Snapshots are on one array; notes of disks go to both, each with the id that the volume has there. */
 export const putNote = async (ctx: Ctx, sides: Sides, vdi: VdiUuid, note: VdiNote): Promise<void> => {
@@ -33,7 +33,7 @@ const newNote = async (ctx: Ctx, sides: Sides, vdi: VdiUuid, note: VdiNote): Pro
   }
 }
 
-export const dropNote = async (ctx: Ctx, sides: Sides, vdi: VdiUuid, note: VdiNote): Promise<void> => {
+const dropNote = async (ctx: Ctx, sides: Sides, vdi: VdiUuid, note: VdiNote): Promise<void> => {
   await dropLocks(ctx, sides, vdi)
   await onBoth(ctx, sides, async (texts) => texts.remove(ctx, keyOf(ctx, vdi, note)))
 }
@@ -221,7 +221,7 @@ const removeOrKeep = async (ctx: Ctx, store: ArrayStore, sides: Sides, note: Vdi
 }
 
 /** Remnants that nobody needs any more; each that goes may free another. */
-export const sweepRemnants = async (ctx: Ctx, store: ArrayStore, sides: Sides): Promise<void> => {
+const sweepRemnants = async (ctx: Ctx, store: ArrayStore, sides: Sides): Promise<void> => {
   const texts = textsOf(sides.active)
   for (;;) {
     let gone = 0

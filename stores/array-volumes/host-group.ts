@@ -21,7 +21,7 @@ export interface Connection {
   readonly conflictDelay: number | undefined
 }
 
-export const initiatorOf = async (ctx: Ctx, { localIQN }: Connection): Promise<string> => localIQN ?? hostInitiator(ctx)
+const initiatorOf = async (ctx: Ctx, { localIQN }: Connection): Promise<string> => localIQN ?? hostInitiator(ctx)
 
 const ownName = (initiator: string): string => `sm-${shortDigest(initiator)}`
 

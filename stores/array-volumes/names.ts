@@ -4,13 +4,13 @@ import { asVdiUuid, isUuid, type SrUuid, type VdiUuid } from '../../core/ids.ts'
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 const digits = 26
 
-export const shortId = (uuid: SrUuid | VdiUuid): string => {
+const shortId = (uuid: SrUuid | VdiUuid): string => {
   const value = BigInt(`0x${uuid.replaceAll('-', '')}`)
   return Array.from({ length: digits }, (_, index) => alphabet[Number((value >> BigInt((digits - 1 - index) * 5)) & 31n)]).join('')
 }
 
 /** undefined for what `shortId` cannot have made. */
-export const longId = (short: string): string | undefined => {
+const longId = (short: string): string | undefined => {
   if (short.length !== digits || short.split('').some((one) => !alphabet.includes(one))) return undefined
   const value = short.split('').reduce((sum, one) => (sum << 5n) | BigInt(alphabet.indexOf(one)), 0n)
   const hex = value.toString(16).padStart(32, '0')

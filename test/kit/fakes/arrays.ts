@@ -34,8 +34,8 @@ const newPlace = (): string => {
   return join(root, String(places))
 }
 
-export const iqnOf = (site: SiteName): string => `iqn.2026-01.org.example:model-${site}`
-export const portalOf = (site: SiteName): { readonly address: string; readonly port: number } => ({ address: site === 'a' ? '192.0.2.10' : '198.51.100.10', port: 3260 })
+const iqnOf = (site: SiteName): string => `iqn.2026-01.org.example:model-${site}`
+const portalOf = (site: SiteName): { readonly address: string; readonly port: number } => ({ address: site === 'a' ? '192.0.2.10' : '198.51.100.10', port: 3260 })
 
 /** The model of iSCSI with these arrays behind its targets. */
 export interface ArraysModel extends IscsiModel {
