@@ -30,6 +30,8 @@ const throughDaemon = async (daemon: Caller, xml: string, settings: SraSettings,
       signal: run.signal, onProgress: (done, total) => outlet.progress(Math.floor((done * 100) / Math.max(1, total))),
     })) as { readonly response: string; readonly log: readonly string[] }
     for (const text of log) outlet.line(text)
+    // The last word on progress may be overtaken by the response.
+    outlet.progress(100)
     return response
   } finally {
     await daemon.close()

@@ -1,8 +1,10 @@
 /** The adapter as Site Recovery Manager runs it: a folder with blanks in its path, command.pl, a request on standard input. */
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createModelPair } from '../../drivers/array-replication/model/world.ts'
 import { readResponse } from '../../sra/response.ts'
@@ -65,5 +67,30 @@ describe('command.pl', () => {
       expect([exit === 0, response, stdout.includes('secret')]).toEqual([false, '', false])
       expect(stdout).toMatch(/\[error\] the (document|request) /)
     }
+  })
+
+  describe('beside a daemon', () => {
+    let daemon: ChildProcess | undefined
+    beforeAll(async () => {
+      daemon = spawn(process.execPath, [join(root, 'bin', 'smd')], { stdio: 'ignore', env: { PATH: process.env['PATH'], STORAGE_MANAGER_STATE: join(place, 'state') } })
+      const socket = join(place, 'state', 'run', 'smd.sock')
+      for (let waited = 0; waited < 60_000 && !existsSync(socket); waited += 50) await sleep(50)
+      expect(existsSync(socket)).toBe(true)
+    })
+    afterAll(async () => {
+      const ended = daemon === undefined ? undefined : once(daemon, 'exit')
+      daemon?.kill('SIGTERM')
+      await ended
+    })
+
+    it('is answered by it, with the same response, progress and log', async () => {
+      const { exit, stdout, stderr, response, progress, log } = command('discoverArrays', connection(arrays.a))
+      expect([exit, stderr]).toEqual([0, ''])
+      expect(await readResponse('discoverArrays', response)).toMatchObject({ arrays: [{ id: 'model-a', peerArrays: [{ id: 'model-b' }] }] })
+      expect(progress).toContain('>100<')
+      expect(log).toBe(stdout)
+      expect(log).toMatch(/Commence: command discoverArrays\n[^]*Complete: command discoverArrays\n/)
+      expect([stdout, response].some((text) => text.includes('somebody') || text.includes('p&'))).toBe(false)
+    })
   })
 })
