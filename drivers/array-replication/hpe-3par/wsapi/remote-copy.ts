@@ -69,7 +69,11 @@ export interface Admission {
 export const admitVolume = async (api: Wsapi, group: string, { volume, target, secondary, create }: Admission, signal: AbortSignal): Promise<void> => {
   await api.write({
     method: 'PUT', path: pathOf(group), what: `admit volume ${volume} to remote copy group ${group}`,
-    body: { action: rcAction.admit, volumeName: volume, targets: [{ targetName: target, secVolumeName: secondary }], volumeAutoCreation: create },
+    body: {
+      action: rcAction.admit, volumeName: volume, targets: [{ targetName: target, secVolumeName: secondary }], volumeAutoCreation: create,
+      // Left out, both sides have one WWN: a host that sees the two takes them for paths to the same disk.
+      ...(create ? { differentSecondaryWWN: true } : {}),
+    },
   }, signal)
 }
 

@@ -23,6 +23,14 @@ describe('a replicated group', () => {
     expect([p.peer, s.peer]).toEqual([(await world.far.info(world.ctx)).id, (await world.near.info(world.ctx)).id])
   })
 
+  it('has volumes of two identities, so that no host takes the two sides for paths to one disk', async () => {
+    const world = await replicated()
+    const [near, far] = await Promise.all([world.near.volume(world.ctx, 'v1'), world.far.volume(world.ctx, 'v1')])
+    expect(near?.wwid).toMatch(/^naa\./)
+    expect(far?.wwid).toMatch(/^naa\./)
+    expect(far?.wwid).not.toBe(near?.wwid)
+  })
+
   it('is made again as it is', async () => {
     const world = await replicated()
     expect(await world.p.create?.(world.ctx, { name: 'g', kind: 'group', peer: world.sims[1].name, mode: 'periodic', volumes: ['v1', 'v2'] })).toMatchObject({ id: 'g', transfer: 'running' })

@@ -115,7 +115,7 @@ const cases: Readonly<Record<string, readonly [lines: readonly Line[], work: (ap
       await setSyncPeriod(api, 'g', 't', 900, signal())
     }],
   'admits and dismisses volumes': [
-    [{ ask: 'PUT /remotecopygroups/g', body: { action: 1, volumeName: 'v', targets: [{ targetName: 't', secVolumeName: 'v' }], volumeAutoCreation: true } }, { ask: 'DELETE /remotecopygroups/g/volumes/v' }, { ask: 'DELETE /remotecopygroups/g/volumes/w?removeSecondaryVolume=true' }],
+    [{ ask: 'PUT /remotecopygroups/g', body: { action: 1, volumeName: 'v', targets: [{ targetName: 't', secVolumeName: 'v' }], volumeAutoCreation: true, differentSecondaryWWN: true } }, { ask: 'DELETE /remotecopygroups/g/volumes/v' }, { ask: 'DELETE /remotecopygroups/g/volumes/w?removeSecondaryVolume=true' }],
     async (api) => {
       await admitVolume(api, 'g', { volume: 'v', target: 't', secondary: 'v', create: true }, signal())
       await dismissVolume(api, 'g', 'v', false, signal())
