@@ -6,7 +6,7 @@ import { settleCommand, zeroCommand } from '../../host/blkid/build.ts'
 import { inspectDevice, type DeviceContents } from '../../host/blkid/inspect.ts'
 import { changeGroupTags, createGroup, createPhysical, createPool, findGroup, listPhysical } from '../../host/lvm/build.ts'
 import { explainLvm } from '../../host/lvm/errors.ts'
-import { parseGroups, parsePhysical, type PhysicalVolume } from '../../host/lvm/parse.ts'
+import { parseGroups, parsePhysical, type LogicalVolume, type PhysicalVolume } from '../../host/lvm/parse.ts'
 import { encodeTags, tagChange } from '../../host/lvm/tags.ts'
 import { makeChange } from './change.ts'
 import { sortOut } from './contents.ts'
@@ -50,8 +50,15 @@ const isLeftover = async (ctx: Ctx, pv: PhysicalVolume | undefined, devices: rea
   // One that is being removed has lost devices in that order; of one in preparation all must be here to be cleaned.
   if (state === 'preparing' && missing > 0) return false
   const { vdis, toWipe, foreign } = sortOut(await readReport(ctx, { vg: name, devices }))
-  return vdis.size === 0 && toWipe.length === 0 && foreign.length === 0
+  return vdis.size === 0 && toWipe.length === 0 && foreign.every((volume) => state === 'preparing' && isPoolInMaking(volume))
 }
+
+/**
+ * What lvcreate commits on its way to a thin pool, seen on lvm2 2.03.16: a plain `lvol0`, which becomes the metadata, then a plain volume
+ * of the pool's name. One that dies in between leaves it.
+ */
+const isPoolInMaking = ({ name, attributes, tags }: LogicalVolume): boolean =>
+  attributes.kind === 'plain' && tags.length === 0 && (name === 'lvol0' || name === poolName)
 
 const occupied = (device: string, contents: Exclude<DeviceContents, { found: 'blank' }>, pv: PhysicalVolume | undefined): StorageError => {
   if (contents.found === 'unknown') {
@@ -120,7 +127,7 @@ const checkSizes = ({ own }: Survey, want: number): void => {
  * 1. Every device is proven blank, or to hold nothing but an interrupted attempt, which is erased.
  * 2. Physical volumes, each with a uuid that says whose it is.                 [left: recognised by that uuid]
  * 3. The group with the tag state=preparing; udev never activates it.          [left: recognised by the tag]
- * 4. thin: the pool.                                                           [left: recognised by the tag]
+ * 4. thin: the pool, or a part of it (isPoolInMaking).                          [left: recognised by the tag]
  * 5. state=preparing is replaced by the uuid of the group: from here on it is an SR.
  */
 export const prepareGroup = async (ctx: Ctx, place: VolumePlace, want: PrepareRequest, pool: PoolWish | undefined): Promise<void> => {

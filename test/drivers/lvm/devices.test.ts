@@ -1,8 +1,9 @@
 /** What an LVM SR does with its devices: refuses, recognises, erases, takes what they gain. */
 import { describe, expect, it } from 'vitest'
 import { GiB, MiB } from '../../../core/units.ts'
+import { encodeTags } from '../../../host/lvm/tags.ts'
 import { makeExt4, readLabel, writeBytes } from '../../kit/fakes/lvm/disks.ts'
-import { commit, findGroups } from '../../kit/fakes/lvm/groups.ts'
+import { allocate, commit, extentSize, findGroups, newUuid } from '../../kit/fakes/lvm/groups.ts'
 import { cloneDisk, growDisk, plug, sicken } from '../../kit/fakes/lvm/state.ts'
 import { lvmWorld, other, sr, vdi, vg, type LvmWorld } from './world.ts'
 
@@ -47,6 +48,29 @@ describe('SR.create on devices', () => {
     expect((await world.call('SR.stat', { sr_uuid: sr })).physical_size).toBeGreaterThan(2 * GiB - 32 * MiB)
     await world.call('SR.delete', { sr_uuid: sr })
     expect(world.inventory()).toEqual(blank)
+  })
+
+  it.each([
+    ['the metadata of a thin pool that lvcreate has not finished', 'made', 'lvol0', []],
+    ['the data of a thin pool that lvcreate has not finished', 'made', 'pool', []],
+    ['a volume that somebody else has put there', 'refused', 'mine', []],
+    ['a volume of such a name that somebody has marked', 'refused', 'lvol0', ['keep']],
+  ] as const)('whose earlier attempt was interrupted, leaving %s, is %s', async (_what, outcome, name, tags) => {
+    const world = lvmWorld({ type: 'lvmthin' })
+    const again = async () => world.call('SR.create', { sr_uuid: sr, type: 'lvmthin', device_config: { device: '/dev/vda' } })
+    await again()
+    await world.call('SR.forget', { sr_uuid: sr })
+    const found = findGroups(world.state.root, world.disks)[0]
+    if (found === undefined) throw new Error('no group')
+    found.group.tags = [...encodeTags({ state: 'preparing', name: '', description: '', pool: 'whole' })]
+    found.group.lvs = [{ name, uuid: newUuid(), tags: [...tags], writable: true, kind: 'linear', size: extentSize, segments: allocate({ ...found.group, lvs: [] }, 1) ?? [] }]
+    commit(world.state.root, found)
+    if (outcome === 'made') {
+      await again()
+      await world.call('SR.attach', { sr_uuid: sr })
+    } else {
+      await expect(again()).rejects.toMatchObject({ kind: 'placeNotBlank' })
+    }
   })
 
   it('of a uuid that exists on other devices of this host is refused, whatever this host remembers', async () => {
