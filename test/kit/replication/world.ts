@@ -10,6 +10,7 @@ import type { Exclusive, Host, Log } from '../../../core/ports.ts'
 import type { ReplicationSite } from '../../../core/replication/site.ts'
 
 export type SiteName = 'a' | 'b'
+export const otherSite = (site: SiteName): SiteName => (site === 'a' ? 'b' : 'a')
 
 export interface ReplicationWorld {
   readonly traits: ReplicationTraits

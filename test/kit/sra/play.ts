@@ -4,9 +4,9 @@
  */
 import { strict as assert } from 'node:assert'
 import type { AnswerOf } from '../../../sra/schema/index.ts'
-import type { SiteName } from '../replication/world.ts'
+import { otherSite, type SiteName } from '../replication/world.ts'
 import type { Srm } from './srm.ts'
-import { otherSite, type PlayWorld } from './world.ts'
+import type { PlayWorld } from './world.ts'
 
 type Devices = AnswerOf<'discoverDevices'>['replicatedDevices']
 

@@ -4,10 +4,10 @@ import type { OpenArray } from '../../../core/array/contract.ts'
 import type { ArrayCtx } from '../../../core/array/types.ts'
 import { StorageError } from '../../../core/errors.ts'
 import { withFaults } from '../replication/faults.ts'
-import { createMachine, ctxOn } from '../replication/world.ts'
+import { createMachine, ctxOn, otherSite } from '../replication/world.ts'
 import { allDone, direct, failover, migrate, pairAt, prepareFailover, reprotect, restore, see, sourceIds, startTest, stopTest, sync, turn, views, check, type Play } from './play.ts'
 import { password, srmAt, username } from './srm.ts'
-import { otherSite, type NewPlayWorld } from './world.ts'
+import type { NewPlayWorld } from './world.ts'
 
 /** Calls after which nothing can be different. */
 const reading: ReadonlySet<string> = new Set(['units', 'unit', 'points', 'presentations', 'peers', 'syncStatus'])

@@ -2,7 +2,6 @@
 import type { ArrayDriver, OpenArray } from '../../../core/array/contract.ts'
 import type { SiteName } from '../replication/world.ts'
 
-export const otherSite = (site: SiteName): SiteName => (site === 'a' ? 'b' : 'a')
 
 export interface PlayedUnit {
   readonly name: string
