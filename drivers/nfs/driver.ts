@@ -33,7 +33,7 @@ export default defineDriver({
   summary: 'A directory on an NFS server that several hosts share; disks as VHD images in it.',
   contract: contractVersion,
   features,
-  // SM API, sr_delete, [NFS]: not implemented, as this is a shared substrate: whether another host still uses it nobody here can know.
+  // SM API, sr_delete, [NFS]: not offered, as this is a shared substrate: whether another host still uses it nobody here can know.
   srOperations: ['create', 'introduce'],
   contentType: imageContentType,
   limits: { shared: true, ...imageLimits },
