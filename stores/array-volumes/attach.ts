@@ -136,6 +136,18 @@ const scsiIdOf = ({ wwid, id }: Presentable): string => {
   throw new StorageError('identityMismatch', `The array tells an identity of ${id} that is none: ${wwid.slice(0, 64)}`, { layer, remedy: 'Report this with the type and release of the array' })
 }
 
+/** Attached before a failover and not detached since: the consumer has the disk of the other array, and must not get a second one beside it. */
+const refuseSecondDisk = async (ctx: Ctx, { array, name }: Side, vdi: VdiUuid): Promise<void> => {
+  const users = await usersNamed(ctx, usersPrefix(ctx, vdi))
+  if (users.length === 0) return
+  const ports = new Set((await array.ports(ctx)).map((port) => port.name))
+  const elsewhere = users.find(({ iqn }) => !ports.has(iqn))
+  if (elsewhere === undefined) return
+  throw new StorageError('busy', `VDI ${vdi} is served by ${name} now, but this host still holds its disk of another array (target ${elsewhere.iqn})`, {
+    layer, field: 'vdi_uuid', remedy: `Stop what uses it, then: smctl vdi detach ${ctx.sr} ${vdi}`, details: { vdi_uuid: vdi, target: elsewhere.iqn },
+  })
+}
+
 /**
  * At the active side. Steps: 1. the access group of this host; 2. another host's use is settled; 3. present; 4. a mark a target, and login; 5. find the LUN by
  * identity and hand it out (raw-luns/attach.ts). A failure takes 4 and 3 back. After a crash the marks lead to everything: a repeat goes on, a detach takes it back.
@@ -146,6 +158,7 @@ export const attachVdi = async (ctx: Ctx, store: ArrayStore, vdi: VdiUuid, mode:
   const note = (await readSr(ctx, pair.pool, active)).vdis.get(vdi)
   if (note === undefined) throw new StorageError('notFound', `There is no VDI ${vdi}`, { layer, field: 'vdi_uuid', remedy: `smctl sr scan ${ctx.sr}` })
   return alone(ctx, `attach ${vdi}`, async () => {
+    await refuseSecondDisk(ctx, active, vdi)
     const group = await needGroup(ctx, active, connection)
     const found = await presentableOf(ctx, active, vdi, note)
     const scsiId = scsiIdOf(found)

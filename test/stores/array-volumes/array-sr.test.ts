@@ -114,6 +114,24 @@ describe('a replicated SR', () => {
     expect((await engine.call('SR.scan', { sr_uuid })).vdis.map(({ name }) => name)).toEqual(['renamed meanwhile'])
   })
 
+  it('that is still attached through the array it was failed over from is not attached through the other one beside it', async () => {
+    const { engine, model, read, unit } = await scene(replicatedConfig)
+    const { uuid } = await engine.call('VDI.create', { sr_uuid, size: MiB })
+    const near = await engine.call('VDI.attach', { sr_uuid, vdi_uuid: uuid })
+    await engine.call('Replication.sync', { array: 'right', peer: 'left', unit: await unit('right') })
+    model.alive.delete('a')
+    cutLink(model.pair)
+    const { plan } = await engine.call('Replication.plan', { array: 'right', unit: await unit('right'), operation: 'failover' })
+    await engine.call('Replication.failover', { array: 'right', units: [await unit('right')], kind: 'unplanned', operator: 'alice', plan })
+    const refused = await failure(engine.call('VDI.attach', { sr_uuid, vdi_uuid: uuid }))
+    expect([refused.kind, refused.message, refused.facts.remedy]).toEqual(['busy', expect.stringMatching(/still holds its disk of another array/), expect.stringMatching(/smctl vdi detach/)])
+    await engine.call('VDI.detach', { sr_uuid, vdi_uuid: uuid })
+    const far = await engine.call('VDI.attach', { sr_uuid, vdi_uuid: uuid })
+    expect(far.path).not.toBe(near.path)
+    await engine.call('VDI.detach', { sr_uuid, vdi_uuid: uuid })
+    expect(await read(uuid)).toBeDefined()
+  })
+
   it('makes no VDI while its peer is silent, and leaves nothing of the attempt', async () => {
     const { engine, model } = await scene(replicatedConfig)
     model.alive.delete('b')
